@@ -1,0 +1,1 @@
+//! Benchmarks of Wellspring; `docs/benchmarks.md` has the figures and their commands.

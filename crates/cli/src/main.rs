@@ -1,0 +1,2 @@
+//! The `wellspring` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Wellspring's log: groups of commits in append-only, checksummed segments.

@@ -1,0 +1,1 @@
+//! Wellspring's wire forms: protobuf, JSON, the error table.

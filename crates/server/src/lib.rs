@@ -1,0 +1,1 @@
+//! Wellspring's server: one port for HTTP, WebSocket, gRPC and gRPC-web.

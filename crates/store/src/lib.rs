@@ -1,0 +1,1 @@
+//! Wellspring's store: current documents, derived from the log and disposable.

@@ -1,0 +1,1 @@
+//! In-process servers, clocks and models for Wellspring's tests.

@@ -1,0 +1,27 @@
+//! Domain words and limits of Wellspring, shared by every crate. No I/O, no async.
+//!
+//! Values are parsed once, at the edge: whoever holds a [`DocumentPath`], a [`Data`] or a
+//! [`Filter`] need not check it again.
+
+pub mod feed;
+pub mod filter;
+pub mod json;
+pub mod limits;
+pub mod query;
+pub mod write;
+
+mod data;
+mod document;
+mod field;
+mod identity;
+mod path;
+mod time;
+
+pub use data::Data;
+pub use document::Document;
+pub use field::{FieldPath, FieldPathError, Select};
+pub use filter::{Filter, FilterError};
+pub use identity::{CollectionId, Epoch, MutationId, MutationIdError, ResumeToken, Sequence};
+pub use json::{JsonError, Number, Object, Value};
+pub use path::{CollectionPath, DocumentPath, PathError};
+pub use time::{Timestamp, TimestampError};

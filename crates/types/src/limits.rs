@@ -1,0 +1,70 @@
+//! Every limit of the wire and of storage, with its unit in its name, tied together by
+//! assertions that the compiler checks. What an operator may change is a setting whose default
+//! or ceiling stands here.
+
+/// Bytes of a whole path.
+pub const PATH_BYTES_MAX: usize = 1024;
+/// Bytes of one segment of a path.
+pub const PATH_SEGMENT_BYTES_MAX: usize = 256;
+/// Bytes of a document's data, minified.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+/// Levels of objects and arrays in a document; the object itself is the first.
+pub const DEPTH_MAX: usize = 64;
+/// Bytes of a number's text.
+pub const NUMBER_BYTES_MAX: usize = 128;
+/// Bytes of a mutation id.
+pub const MUTATION_ID_BYTES_MAX: usize = 128;
+/// Writes in one commit.
+pub const COMMIT_WRITES_MAX: usize = 500;
+/// Entries of `reads` in one commit.
+pub const COMMIT_READS_MAX: usize = 500;
+/// Transforms in one update.
+pub const TRANSFORMS_MAX: usize = 100;
+/// Nodes of a filter: conditions and connectives; each alternative value of `in` counts.
+pub const FILTER_NODES_MAX: usize = 64;
+/// Values of one `in` or `not_in`: they count towards [`FILTER_NODES_MAX`].
+pub const FILTER_VALUES_MAX: usize = FILTER_NODES_MAX;
+/// Bytes of one field's path in a filter, a `select` or an `order_by`.
+pub const FIELD_PATH_BYTES_MAX: usize = 1024;
+/// Fields of `select`.
+pub const SELECT_FIELDS_MAX: usize = 64;
+/// Keys of `order_by`.
+pub const ORDER_BY_KEYS_MAX: usize = 8;
+/// Documents in one page of a list or query, when the request names no limit.
+pub const PAGE_DOCUMENTS_DEFAULT: u32 = 100;
+/// Documents in one page of a list or query.
+pub const PAGE_DOCUMENTS_MAX: u32 = 1000;
+/// Bytes of documents in one page of a list, a query or a subscription's snapshot. A page ends
+/// before it would grow past this; one document always fits.
+pub const PAGE_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a request: HTTP body, WebSocket message, gRPC message, after decompression.
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
+/// Bytes of an outgoing message; gRPC clients take 4 MiB unless told otherwise.
+pub const MESSAGE_BYTES_MAX: usize = 3_500_000;
+/// Bytes of one commit's record in the log.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Subscriptions of one connection.
+pub const SUBSCRIPTIONS_MAX: usize = 128;
+/// Bytes of a subscription's id and of a request's id.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Longest time between two checkpoints of a quiet feed, in milliseconds.
+pub const CHECKPOINT_INTERVAL_MS: u64 = 25_000;
+/// Shortest `checkpoint_interval_ms` that a client may ask for.
+pub const CHECKPOINT_INTERVAL_MS_MIN: u64 = 100;
+/// Bytes of changes queued for one subscription before it falls back to reading the log.
+pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Mutation ids remembered.
+pub const MUTATION_IDS_MAX: u64 = 1_000_000;
+/// How long a mutation id is remembered, in milliseconds of commit time.
+pub const MUTATION_ID_AGE_MS_MAX: u64 = 24 * 3600 * 1000;
+
+const _: () = {
+    assert!(PATH_BYTES_MAX <= u16::MAX as usize, "paths index themselves with u16");
+    assert!(PATH_SEGMENT_BYTES_MAX < PATH_BYTES_MAX);
+    assert!(DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX, "a document fits into a message");
+    assert!(3 * DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX, "an update's before and after fit a record");
+    assert!(PAGE_BYTES_MAX + DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX, "a page fits into a message");
+    assert!(MESSAGE_BYTES_MAX < REQUEST_BYTES_MAX, "clients take what servers take");
+    assert!(PAGE_DOCUMENTS_DEFAULT <= PAGE_DOCUMENTS_MAX);
+    assert!(CHECKPOINT_INTERVAL_MS_MIN < CHECKPOINT_INTERVAL_MS);
+};

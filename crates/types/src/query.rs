@@ -1,0 +1,70 @@
+//! Queries and their pages.
+
+use std::cmp::Ordering;
+
+use crate::{CollectionPath, Document, FieldPath, Filter, Select, Sequence};
+
+/// A query of one collection, or its next page.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Query {
+    /// The collection.
+    pub collection: CollectionPath,
+    /// Which documents; `None`: all of them.
+    pub filter: Option<Filter>,
+    /// Which of their fields; `None`: all of them.
+    pub select: Option<Select>,
+    /// In which order; ties, and an empty list, by the bytes of the id.
+    pub order_by: Vec<OrderBy>,
+    /// Documents in a page, 1 to [`crate::limits::PAGE_DOCUMENTS_MAX`].
+    pub limit: u32,
+    /// The `cursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// One key of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OrderBy {
+    /// The field. A document without it comes before `null`.
+    pub field: FieldPath,
+    /// Ascending or descending.
+    pub direction: Direction,
+}
+
+/// The direction of one key of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first; written with a `-` before the field.
+    Descending,
+}
+
+/// Documents of one query as of one sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page {
+    /// The documents, in the order that was asked for.
+    pub documents: Vec<Document>,
+    /// The sequence as of which this page, and every further one, is exact.
+    pub seq: Sequence,
+    /// Gives the next page; `None` on the last.
+    pub cursor: Option<String>,
+}
+
+/// Compares two documents of one collection in the order `keys`, ties by the bytes of the id.
+#[must_use]
+pub fn compare(keys: &[OrderBy], a: &Document, b: &Document) -> Ordering {
+    for key in keys {
+        let ordering = crate::json::compare_optional(
+            key.field.find(a.data.object()),
+            key.field.find(b.data.object()),
+        );
+        let ordering = match key.direction {
+            Direction::Ascending => ordering,
+            Direction::Descending => ordering.reverse(),
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+    }
+    a.path.id().as_bytes().cmp(b.path.id().as_bytes())
+}

@@ -1,0 +1,1 @@
+//! Tests over real sockets: see `main.rs` for the index.

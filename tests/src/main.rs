@@ -1,0 +1,2 @@
+//! Index of the tests over real sockets.
+
