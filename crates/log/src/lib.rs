@@ -1,1 +1,27 @@
-//! Wellspring's log: groups of commits in append-only, checksummed segments.
+//! Wellspring's log: groups of commits in append-only, checksummed segments. It is the truth of
+//! the database and, read from any position, the change feed itself.
+//!
+//! One [`Log`] appends; any number of [`LogReader`]s read what was appended and synced, whole or
+//! one collection at a time. Documents are opaque bytes here. The files are drawn byte by byte in
+//! `docs/format.md`.
+
+mod error;
+mod files;
+mod options;
+mod record;
+mod reader;
+mod writer;
+
+pub use error::{
+    AppendError, CloseError, Damage, DamageKind, GroupFault, IoError, Malformed, OpenError,
+    ReadError,
+};
+pub use files::{Faults, Operation};
+pub use options::{Options, Witnesses};
+pub use reader::{LogReader, Records};
+pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
+pub use writer::Log;
+
+/// Bytes of a group's body at most: the records of the commits that are appended together, each
+/// of [`CommitRecord::encoded_bytes`].
+pub const GROUP_BYTES_MAX: usize = 32 << 20;

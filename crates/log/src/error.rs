@@ -1,0 +1,254 @@
+//! What can go wrong, one enum for each family of operations.
+
+use std::io;
+use std::path::PathBuf;
+
+use wellspring_types::limits::RECORD_BYTES_MAX;
+use wellspring_types::{Epoch, Sequence, Timestamp};
+
+use crate::GROUP_BYTES_MAX;
+
+/// Why a log did not open. Nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Bytes that were acknowledged are not what they were.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// A segment was written by a later release.
+    #[error("{} has format {found}, this release knows up to {known}", file.display())]
+    NewerFormat {
+        /// The segment.
+        file: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that can be read.
+        known: u32,
+    },
+    /// A segment belongs to another history of the database, or to another database.
+    #[error("{} is of epoch {found}, the database of {expected}", file.display())]
+    WrongEpoch {
+        /// The segment.
+        file: PathBuf,
+        /// Its epoch.
+        found: Epoch,
+        /// The database's.
+        expected: Epoch,
+    },
+    /// The file system failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// Why commits were not appended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// One commit is too large. Nothing was written.
+    #[error("commit {sequence} takes {bytes} bytes, a record has at most {RECORD_BYTES_MAX}")]
+    RecordTooLarge {
+        /// The commit.
+        sequence: Sequence,
+        /// Bytes of its record.
+        bytes: usize,
+    },
+    /// The commits together are too large for a group. Nothing was written.
+    #[error("the commits take {bytes} bytes, a group has at most {GROUP_BYTES_MAX}")]
+    GroupTooLarge {
+        /// Bytes of the group's body.
+        bytes: usize,
+    },
+    /// A commit is not the next one. Nothing was written.
+    #[error("commit {found} was given where {expected} is next")]
+    NotNext {
+        /// The next sequence.
+        expected: Sequence,
+        /// The commit that was given.
+        found: Sequence,
+    },
+    /// A commit's time is before that of an earlier one. Nothing was written.
+    #[error("commit {sequence} has time {time}, before {last} of an earlier one")]
+    TimeBackwards {
+        /// The commit.
+        sequence: Sequence,
+        /// Its time.
+        time: Timestamp,
+        /// The time of the one before it.
+        last: Timestamp,
+    },
+    /// A change has a document neither before nor after. Nothing was written.
+    #[error("commit {sequence} changes {id:?}, which is absent before and after")]
+    EmptyChange {
+        /// The commit.
+        sequence: Sequence,
+        /// The document's id.
+        id: Box<str>,
+    },
+    /// The write or the sync failed: whether the commits will be there after the next open is
+    /// unknown, and nothing more is appended.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// An earlier append failed, with its outcome unknown. Nothing was written.
+    #[error("the log takes no more commits, as an earlier append failed")]
+    Poisoned,
+}
+
+/// Why commits could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The commits that were asked for are not kept any more.
+    #[error("commit {wanted} is before {oldest}, the oldest that is kept")]
+    BeforeOldest {
+        /// The first commit that was asked for.
+        wanted: Sequence,
+        /// The first that is kept.
+        oldest: Sequence,
+    },
+    /// Bytes that were acknowledged are not what they were.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The file system failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+/// Why a log did not close cleanly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// The file system failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// An append failed, with its outcome unknown.
+    #[error("an append failed before the log was closed")]
+    Poisoned,
+}
+
+/// A failed operation on disk.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", file.display())]
+pub struct IoError {
+    /// What was tried.
+    pub operation: crate::Operation,
+    /// The file or directory.
+    pub file: PathBuf,
+    /// What the operating system said.
+    pub source: io::Error,
+}
+
+/// Bytes that are not what was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is damaged at byte {offset}: {what}", file.display())]
+pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
+    /// The first byte that is wrong, or of what is wrong.
+    pub offset: u64,
+    /// What is wrong.
+    pub what: DamageKind,
+}
+
+/// What is wrong with damaged bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DamageKind {
+    /// A segment's header is not one.
+    #[error("the segment's header is cut short or its checksum is wrong")]
+    SegmentHeader,
+    /// A segment is named after another sequence than its header says.
+    #[error("the segment's header says that it begins at commit {found}")]
+    SegmentName {
+        /// The sequence in the header.
+        found: Sequence,
+    },
+    /// A segment does not end where the next one begins.
+    #[error("the segment ends at commit {last}, the next one begins at {next}")]
+    SegmentGap {
+        /// The last commit of the segment; of the one before, if it has none.
+        last: Sequence,
+        /// The first of the next segment.
+        next: Sequence,
+    },
+    /// A segment's last group or time is not the one that the next segment was written after.
+    #[error("the segment ends otherwise than the next one says")]
+    SegmentEnd,
+    /// A group is not one, and it is not the end of the log.
+    #[error("{0}")]
+    Group(GroupFault),
+    /// A group is not one, and a good one comes after it.
+    #[error("{fault}, and a good group follows at byte {later}")]
+    GroupBeforeAnother {
+        /// What is wrong with it.
+        fault: GroupFault,
+        /// Where the good one is.
+        later: u64,
+    },
+    /// A group is good, but not the one that belongs there.
+    #[error("the group at commit {found} does not follow commit {last}")]
+    GroupOrder {
+        /// The first commit of the group.
+        found: Sequence,
+        /// The commit before it.
+        last: Sequence,
+    },
+    /// A record's checksum is right and its content makes no sense.
+    #[error("{0}")]
+    Record(Malformed),
+    /// The log ends before what others prove was there.
+    #[error("the log ends at commit {head}, but commit {witnessed} was there")]
+    HeadLost {
+        /// The last commit in the log.
+        head: Sequence,
+        /// The commit that a store, a snapshot or a clean close bears witness to.
+        witnessed: Sequence,
+    },
+}
+
+/// Why bytes are not a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GroupFault {
+    /// The file ends inside of it.
+    #[error("the group is cut short")]
+    CutShort,
+    /// It does not begin like one.
+    #[error("no group begins here")]
+    Magic,
+    /// It says that it is longer or shorter than a group can be.
+    #[error("the group's length is out of range")]
+    Length,
+    /// Its checksum is another.
+    #[error("the group's checksum is wrong")]
+    Checksum,
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// A length reaches beyond the end.
+    #[error("a length in the record reaches beyond its end")]
+    CutShort,
+    /// A number has more than 64 bits, or more than its field.
+    #[error("a number in the record is out of range")]
+    Number,
+    /// A text is not UTF-8.
+    #[error("a text in the record is not UTF-8")]
+    NotUtf8,
+    /// Flags that this format does not have, or not together.
+    #[error("the record has flags {flags:#04x}")]
+    Flags {
+        /// The flags.
+        flags: u8,
+    },
+    /// A collection's path is none.
+    #[error("a collection's path in the record is none")]
+    Path,
+    /// A commit is not the next one.
+    #[error("the record's sequence or time is out of order")]
+    Order,
+    /// Bytes are left over.
+    #[error("the record has bytes left over")]
+    LeftOver,
+}

@@ -1,0 +1,254 @@
+//! The file system, as the log uses it. Nothing else in this crate opens, writes, syncs, renames
+//! or removes: a simulated disk or a failing one is put in here.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::IoError;
+
+/// An operation on disk, as errors and [`Faults`] name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Makes a directory.
+    CreateDir,
+    /// Lists a directory.
+    List,
+    /// Opens or creates a file.
+    Open,
+    /// Reads from a file.
+    Read,
+    /// Writes into a file.
+    Write,
+    /// Makes a file's content durable.
+    Sync,
+    /// Cuts a file.
+    Truncate,
+    /// Gives a file its final name.
+    Rename,
+    /// Makes the names in a directory durable.
+    SyncDir,
+    /// Removes a file.
+    Remove,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Operation::CreateDir => "create",
+            Operation::List => "list",
+            Operation::Open => "open",
+            Operation::Read => "read",
+            Operation::Write => "write to",
+            Operation::Sync => "sync",
+            Operation::Truncate => "truncate",
+            Operation::Rename => "rename",
+            Operation::SyncDir => "sync directory",
+            Operation::Remove => "remove",
+        })
+    }
+}
+
+type Hook = dyn Fn(Operation, &Path) -> io::Result<()> + Send + Sync;
+
+/// Asked before each operation on disk; an error stands in for the operation, which is then not
+/// done. The default lets everything pass.
+#[derive(Clone, Default)]
+pub struct Faults(Option<Arc<Hook>>);
+
+impl Faults {
+    /// Fails what `hook` fails.
+    pub fn new(hook: impl Fn(Operation, &Path) -> io::Result<()> + Send + Sync + 'static) -> Faults {
+        Faults(Some(Arc::new(hook)))
+    }
+}
+
+impl fmt::Debug for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Faults").field(&self.0.is_some()).finish()
+    }
+}
+
+/// The file system under a log's directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Disk {
+    dir: PathBuf,
+    faults: Faults,
+}
+
+/// An open file of the log.
+#[derive(Debug)]
+pub(crate) struct LogFile {
+    file: File,
+    path: PathBuf,
+    faults: Faults,
+}
+
+impl Disk {
+    pub(crate) fn new(dir: PathBuf, faults: Faults) -> Disk {
+        Disk { dir, faults }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    fn run<T>(
+        &self,
+        operation: Operation,
+        path: &Path,
+        work: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, IoError> {
+        run(&self.faults, operation, path, work)
+    }
+
+    /// Makes the directory, durably, unless it is there.
+    pub(crate) fn create_dir(&self) -> Result<(), IoError> {
+        if self.dir.is_dir() {
+            return Ok(());
+        }
+        self.run(Operation::CreateDir, &self.dir, || fs::create_dir_all(&self.dir))?;
+        match self.dir.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self.sync_at(parent),
+            _ => self.sync_at(Path::new(".")),
+        }
+    }
+
+    /// Names of the files in the directory.
+    pub(crate) fn list(&self) -> Result<Vec<String>, IoError> {
+        self.run(Operation::List, &self.dir, || {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&self.dir)? {
+                // A name that is not UTF-8 is none of the log's.
+                names.extend(entry?.file_name().into_string());
+            }
+            Ok(names)
+        })
+    }
+
+    pub(crate) fn open_read(&self, name: &str) -> Result<LogFile, IoError> {
+        self.open(name, OpenOptions::new().read(true))
+    }
+
+    pub(crate) fn open_write(&self, name: &str) -> Result<LogFile, IoError> {
+        self.open(name, OpenOptions::new().read(true).write(true))
+    }
+
+    fn open(&self, name: &str, how: &OpenOptions) -> Result<LogFile, IoError> {
+        let path = self.path(name);
+        let file = self.run(Operation::Open, &path, || how.open(&path))?;
+        Ok(LogFile { file, path, faults: self.faults.clone() })
+    }
+
+    /// The content of a small file; `None` if there is no such file.
+    pub(crate) fn read_whole(&self, name: &str) -> Result<Option<Vec<u8>>, IoError> {
+        let path = self.path(name);
+        self.run(Operation::Read, &path, || match fs::read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// Puts a whole file under its name: whoever finds the name finds the content. The name itself
+    /// lasts once the directory is synced.
+    pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<LogFile, IoError> {
+        let temporary = self.path(&format!("{name}{TEMPORARY_SUFFIX}"));
+        let path = self.path(name);
+        let file = self.run(Operation::Open, &temporary, || {
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)
+        })?;
+        let mut file = LogFile { file, path: temporary, faults: self.faults.clone() };
+        file.write_at(0, content)?;
+        file.sync_all()?;
+        self.run(Operation::Rename, &path, || fs::rename(&file.path, &path))?;
+        file.path = path;
+        Ok(file)
+    }
+
+    pub(crate) fn remove(&self, name: &str) -> Result<(), IoError> {
+        let path = self.path(name);
+        self.run(Operation::Remove, &path, || fs::remove_file(&path))
+    }
+
+    /// Makes names durable: those that were put and those that were removed.
+    pub(crate) fn sync_dir(&self) -> Result<(), IoError> {
+        self.sync_at(&self.dir)
+    }
+
+    fn sync_at(&self, dir: &Path) -> Result<(), IoError> {
+        self.run(Operation::SyncDir, dir, || File::open(dir)?.sync_all())
+    }
+}
+
+/// Ends the names of files that are not complete yet.
+pub(crate) const TEMPORARY_SUFFIX: &str = ".tmp";
+
+impl LogFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn run<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&File) -> io::Result<T>,
+    ) -> Result<T, IoError> {
+        run(&self.faults, operation, &self.path, || work(&self.file))
+    }
+
+    pub(crate) fn bytes(&self) -> Result<u64, IoError> {
+        self.run(Operation::Read, |file| Ok(file.metadata()?.len()))
+    }
+
+    /// Reads into `buffer`; fewer bytes than it has only at the end of the file.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
+        self.run(Operation::Read, |file| {
+            let mut filled = 0;
+            while filled < buffer.len() {
+                match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                    Ok(0) => break,
+                    Ok(read) => filled += read,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(filled)
+        })
+    }
+
+    pub(crate) fn write_at(&self, offset: u64, content: &[u8]) -> Result<(), IoError> {
+        self.run(Operation::Write, |file| file.write_all_at(content, offset))
+    }
+
+    /// Makes the content durable, and of the file's attributes what is needed to read it.
+    pub(crate) fn sync_data(&self) -> Result<(), IoError> {
+        self.run(Operation::Sync, File::sync_data)
+    }
+
+    pub(crate) fn sync_all(&self) -> Result<(), IoError> {
+        self.run(Operation::Sync, File::sync_all)
+    }
+
+    pub(crate) fn truncate(&self, bytes: u64) -> Result<(), IoError> {
+        self.run(Operation::Truncate, |file| file.set_len(bytes))
+    }
+}
+
+fn run<T>(
+    faults: &Faults,
+    operation: Operation,
+    path: &Path,
+    work: impl FnOnce() -> io::Result<T>,
+) -> Result<T, IoError> {
+    let asked = faults.0.as_ref().map_or(Ok(()), |hook| hook(operation, path));
+    asked.and_then(|()| work()).map_err(|source| IoError {
+        operation,
+        file: path.to_path_buf(),
+        source,
+    })
+}
