@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     CollectionPath, Data, Document, DocumentPath, Filter, MutationId, ResumeToken, Select,
-    Sequence, Timestamp,
+    Sequence, Timestamp, limits,
 };
 
 /// A request for the changes of one collection.
@@ -23,6 +23,20 @@ pub struct SubscribeRequest {
     pub end_on_gap: bool,
     /// Longest time between two checkpoints, in milliseconds.
     pub checkpoint_interval_ms: u64,
+}
+
+impl SubscribeRequest {
+    /// Every change of a whole collection.
+    #[must_use]
+    pub fn new(collection: CollectionPath, from: From) -> SubscribeRequest {
+        SubscribeRequest {
+            collection,
+            view: View::default(),
+            from,
+            end_on_gap: false,
+            checkpoint_interval_ms: limits::CHECKPOINT_INTERVAL_MS,
+        }
+    }
 }
 
 /// What a subscriber sees of a collection. Subscriptions with equal views of one collection are

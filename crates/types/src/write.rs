@@ -113,3 +113,47 @@ pub struct CommitResult {
     /// The documents written, in the order of the request.
     pub paths: Vec<DocumentPath>,
 }
+
+impl CommitRequest {
+    /// A commit of these writes, without a mutation id and without reads.
+    #[must_use]
+    pub fn of(writes: Vec<Write>) -> CommitRequest {
+        CommitRequest { writes, ..CommitRequest::default() }
+    }
+}
+
+impl Write {
+    fn of(path: DocumentPath, action: WriteAction) -> Write {
+        Write { path, action, precondition: None }
+    }
+
+    /// Creates a document that must be absent.
+    #[must_use]
+    pub fn insert(path: DocumentPath, data: Data) -> Write {
+        Write::of(path, WriteAction::Insert(data))
+    }
+
+    /// Creates or replaces a document.
+    #[must_use]
+    pub fn set(path: DocumentPath, data: Data) -> Write {
+        Write::of(path, WriteAction::Set(data))
+    }
+
+    /// Changes a document by a merge patch (RFC 7396).
+    #[must_use]
+    pub fn update(path: DocumentPath, patch: Object) -> Write {
+        Write::of(path, WriteAction::Update { patch, transforms: Vec::new() })
+    }
+
+    /// Removes a document.
+    #[must_use]
+    pub fn delete(path: DocumentPath) -> Write {
+        Write::of(path, WriteAction::Delete)
+    }
+
+    /// The same write, but only where `precondition` holds.
+    #[must_use]
+    pub fn only_if(self, precondition: Precondition) -> Write {
+        Write { precondition: Some(precondition), ..self }
+    }
+}
