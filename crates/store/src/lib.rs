@@ -1,1 +1,16 @@
 //! Wellspring's store: current documents, derived from the log and disposable.
+
+mod digest;
+mod error;
+mod memory;
+mod model;
+mod store;
+
+pub use digest::Digest;
+pub use error::{Damage, Key, StoreError};
+pub use memory::MemoryStore;
+pub use model::{
+    Applied, Batch, RememberedMutation, ScanLimit, ScanPage, Scanned, Scrub, StoreChange,
+    StoredDocument,
+};
+pub use store::Store;
