@@ -42,7 +42,10 @@ impl Data {
         if text.len() > DOCUMENT_BYTES_MAX {
             return Err(JsonError::TooLarge { bytes: text.len() });
         }
-        let inner = Inner { text: text.into(), object: OnceLock::new() };
+        let inner = Inner {
+            text: text.into(),
+            object: OnceLock::new(),
+        };
         inner.object.get_or_init(|| object);
         Ok(Data(Arc::new(inner)))
     }
@@ -51,7 +54,10 @@ impl Data {
     /// again on every read. It is parsed only when somebody looks inside.
     #[must_use]
     pub fn from_stored(text: Bytes) -> Data {
-        Data(Arc::new(Inner { text, object: OnceLock::new() }))
+        Data(Arc::new(Inner {
+            text,
+            object: OnceLock::new(),
+        }))
     }
 
     /// The minified text.
@@ -71,10 +77,12 @@ impl Data {
     /// The parsed form.
     #[must_use]
     pub fn object(&self) -> &Object {
-        self.0.object.get_or_init(|| match json::parse(&self.0.text) {
-            Ok(Value::Object(object)) => object,
-            _ => Object::default(),
-        })
+        self.0
+            .object
+            .get_or_init(|| match json::parse(&self.0.text) {
+                Ok(Value::Object(object)) => object,
+                _ => Object::default(),
+            })
     }
 }
 

@@ -240,7 +240,18 @@ impl fmt::Debug for FeedCommit {
 impl PartialEq for FeedCommit {
     /// Of the content; encodings follow from it.
     fn eq(&self, other: &FeedCommit) -> bool {
-        (self.seq, self.time, &self.actor, &self.mutation_id, &self.changes)
-            == (other.seq, other.time, &other.actor, &other.mutation_id, &other.changes)
+        (
+            self.seq,
+            self.time,
+            &self.actor,
+            &self.mutation_id,
+            &self.changes,
+        ) == (
+            other.seq,
+            other.time,
+            &other.actor,
+            &other.mutation_id,
+            &other.changes,
+        )
     }
 }

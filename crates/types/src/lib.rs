@@ -19,9 +19,9 @@ mod time;
 
 pub use data::Data;
 pub use document::Document;
-pub use field::{FieldPath, FieldPathError, Select};
+pub use field::{FieldPath, FieldPathError, FieldSetError, Select, SelectError};
 pub use filter::{Filter, FilterError};
 pub use identity::{CollectionId, Epoch, MutationId, MutationIdError, ResumeToken, Sequence};
-pub use json::{JsonError, Number, Object, Value};
+pub use json::{JsonError, Number, NumberError, Object, Value};
 pub use path::{CollectionPath, DocumentPath, PathError};
 pub use time::{Timestamp, TimestampError};

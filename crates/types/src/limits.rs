@@ -10,6 +10,8 @@ pub const PATH_SEGMENT_BYTES_MAX: usize = 256;
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// Levels of objects and arrays in a document; the object itself is the first.
 pub const DEPTH_MAX: usize = 64;
+/// Levels of objects and arrays in a message, which has a few of its own around documents.
+pub const MESSAGE_DEPTH_MAX: usize = DEPTH_MAX + 8;
 /// Bytes of a number's text.
 pub const NUMBER_BYTES_MAX: usize = 128;
 /// Bytes of a mutation id.
@@ -20,7 +22,8 @@ pub const COMMIT_WRITES_MAX: usize = 500;
 pub const COMMIT_READS_MAX: usize = 500;
 /// Transforms in one update.
 pub const TRANSFORMS_MAX: usize = 100;
-/// Nodes of a filter: conditions and connectives; each alternative value of `in` counts.
+/// Nodes of a filter: conditions, `or`s and `not`s; each value of `in` and `not_in` counts, while
+/// an `and` only groups and counts if it is empty.
 pub const FILTER_NODES_MAX: usize = 64;
 /// Values of one `in` or `not_in`: they count towards [`FILTER_NODES_MAX`].
 pub const FILTER_VALUES_MAX: usize = FILTER_NODES_MAX;
@@ -59,12 +62,27 @@ pub const MUTATION_IDS_MAX: u64 = 1_000_000;
 pub const MUTATION_ID_AGE_MS_MAX: u64 = 24 * 3600 * 1000;
 
 const _: () = {
-    assert!(PATH_BYTES_MAX <= u16::MAX as usize, "paths index themselves with u16");
+    assert!(
+        PATH_BYTES_MAX <= u16::MAX as usize,
+        "paths index themselves with u16"
+    );
     assert!(PATH_SEGMENT_BYTES_MAX < PATH_BYTES_MAX);
-    assert!(DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX, "a document fits into a message");
-    assert!(3 * DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX, "an update's before and after fit a record");
-    assert!(PAGE_BYTES_MAX + DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX, "a page fits into a message");
-    assert!(MESSAGE_BYTES_MAX < REQUEST_BYTES_MAX, "clients take what servers take");
+    assert!(
+        DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX,
+        "a document fits into a message"
+    );
+    assert!(
+        3 * DOCUMENT_BYTES_MAX < RECORD_BYTES_MAX,
+        "an update's before and after fit a record"
+    );
+    assert!(
+        PAGE_BYTES_MAX + DOCUMENT_BYTES_MAX < MESSAGE_BYTES_MAX,
+        "a page fits into a message"
+    );
+    assert!(
+        MESSAGE_BYTES_MAX < REQUEST_BYTES_MAX,
+        "clients take what servers take"
+    );
     assert!(PAGE_DOCUMENTS_DEFAULT <= PAGE_DOCUMENTS_MAX);
     assert!(CHECKPOINT_INTERVAL_MS_MIN < CHECKPOINT_INTERVAL_MS);
 };

@@ -78,16 +78,22 @@ fn check_segment(path: &str, segment: &str) -> Result<(), PathError> {
         return Err(PathError::EmptySegment { path: path.into() });
     }
     if segment.len() > PATH_SEGMENT_BYTES_MAX {
-        return Err(PathError::SegmentTooLong { bytes: segment.len() });
+        return Err(PathError::SegmentTooLong {
+            bytes: segment.len(),
+        });
     }
     if matches!(segment, "." | ".." | "*" | "**") {
-        return Err(PathError::ForbiddenSegment { segment: segment.into() });
+        return Err(PathError::ForbiddenSegment {
+            segment: segment.into(),
+        });
     }
     if segment.chars().any(char::is_control) {
         return Err(PathError::ControlCharacter { path: path.into() });
     }
     if segment.starts_with("__") {
-        return Err(PathError::Reserved { segment: segment.into() });
+        return Err(PathError::Reserved {
+            segment: segment.into(),
+        });
     }
     Ok(())
 }
@@ -120,7 +126,9 @@ impl CollectionPath {
         check_segment(id, id)?;
         let path = self.join(id);
         if path.text.len() > PATH_BYTES_MAX {
-            return Err(PathError::TooLong { bytes: path.text.len() });
+            return Err(PathError::TooLong {
+                bytes: path.text.len(),
+            });
         }
         Ok(path)
     }
@@ -129,12 +137,18 @@ impl CollectionPath {
     /// the store keep is not checked again on every read.
     #[must_use]
     pub fn join(&self, id: &str) -> DocumentPath {
-        debug_assert!(check_segment(id, id).is_ok(), "an id that was stored: {id:?}");
+        debug_assert!(
+            check_segment(id, id).is_ok(),
+            "an id that was stored: {id:?}"
+        );
         let mut text = String::with_capacity(self.0.len() + 1 + id.len());
         text.push_str(&self.0);
         text.push('/');
         text.push_str(id);
-        DocumentPath { text: text.into(), collection_bytes: path_bytes(self.0.len()) }
+        DocumentPath {
+            text: text.into(),
+            collection_bytes: path_bytes(self.0.len()),
+        }
     }
 }
 
@@ -188,7 +202,10 @@ impl FromStr for DocumentPath {
             return Err(PathError::NotADocument { path: path.into() });
         }
         let collection_bytes = path_bytes(path.rfind('/').unwrap_or(0));
-        Ok(DocumentPath { text: path.into(), collection_bytes })
+        Ok(DocumentPath {
+            text: path.into(),
+            collection_bytes,
+        })
     }
 }
 
@@ -224,10 +241,19 @@ mod tests {
     fn parity_tells_collections_from_documents() {
         assert!("rooms".parse::<CollectionPath>().is_ok());
         assert!("rooms/42/messages".parse::<CollectionPath>().is_ok());
-        assert!(matches!("rooms/42".parse::<CollectionPath>(), Err(PathError::NotACollection { .. })));
-        assert!(matches!("rooms".parse::<DocumentPath>(), Err(PathError::NotADocument { .. })));
+        assert!(matches!(
+            "rooms/42".parse::<CollectionPath>(),
+            Err(PathError::NotACollection { .. })
+        ));
+        assert!(matches!(
+            "rooms".parse::<DocumentPath>(),
+            Err(PathError::NotADocument { .. })
+        ));
         let path: DocumentPath = "rooms/42/messages/é".parse().unwrap();
-        assert_eq!((path.collection_str(), path.id()), ("rooms/42/messages", "é"));
+        assert_eq!(
+            (path.collection_str(), path.id()),
+            ("rooms/42/messages", "é")
+        );
         assert_eq!(path.collection().document("é").unwrap(), path);
     }
 
@@ -241,18 +267,31 @@ mod tests {
         assert!(matches!(error("a/.."), PathError::ForbiddenSegment { .. }));
         assert!(matches!(error("a/*"), PathError::ForbiddenSegment { .. }));
         assert!(matches!(error("**/a"), PathError::ForbiddenSegment { .. }));
-        assert!(matches!(error("a/b\u{7}"), PathError::ControlCharacter { .. }));
-        assert!(matches!(error("a/b\u{85}"), PathError::ControlCharacter { .. }));
+        assert!(matches!(
+            error("a/b\u{7}"),
+            PathError::ControlCharacter { .. }
+        ));
+        assert!(matches!(
+            error("a/b\u{85}"),
+            PathError::ControlCharacter { .. }
+        ));
         assert!(matches!(error("__keys/b"), PathError::Reserved { .. }));
         assert!(matches!(error("a/__b"), PathError::Reserved { .. }));
-        assert!(matches!(error(&format!("a/{}", "x".repeat(257))), PathError::SegmentTooLong { .. }));
+        assert!(matches!(
+            error(&format!("a/{}", "x".repeat(257))),
+            PathError::SegmentTooLong { .. }
+        ));
         let long = ["x".repeat(256).as_str(); 4].join("/");
         assert!(matches!(error(&long), PathError::TooLong { bytes: 1027 }));
     }
 
     #[test]
     fn a_segment_may_have_256_bytes_and_a_path_1024() {
-        assert!(format!("a/{}", "x".repeat(256)).parse::<DocumentPath>().is_ok());
+        assert!(
+            format!("a/{}", "x".repeat(256))
+                .parse::<DocumentPath>()
+                .is_ok()
+        );
         let longest = format!("{0}/{0}/{0}/{1}", "x".repeat(256), "x".repeat(253));
         assert_eq!(longest.len(), 1024);
         assert!(longest.parse::<DocumentPath>().is_ok());

@@ -1,8 +1,10 @@
 //! Queries and their pages.
 
 use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
 
-use crate::{CollectionPath, Document, FieldPath, Filter, Select, Sequence};
+use crate::{CollectionPath, Document, FieldPath, FieldPathError, Filter, Select, Sequence};
 
 /// A query of one collection, or its next page.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,4 +69,31 @@ pub fn compare(keys: &[OrderBy], a: &Document, b: &Document) -> Ordering {
         }
     }
     a.path.id().as_bytes().cmp(b.path.id().as_bytes())
+}
+
+impl FromStr for OrderBy {
+    type Err = FieldPathError;
+
+    /// A field's path, with a `-` before it for [`Direction::Descending`]; a field whose own name
+    /// begins with `-` is written as a JSON Pointer.
+    fn from_str(text: &str) -> Result<OrderBy, FieldPathError> {
+        let (direction, field) = match text.strip_prefix('-') {
+            Some(field) => (Direction::Descending, field),
+            None => (Direction::Ascending, text),
+        };
+        Ok(OrderBy {
+            field: field.parse()?,
+            direction,
+        })
+    }
+}
+
+impl fmt::Display for OrderBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.direction {
+            Direction::Ascending => "",
+            Direction::Descending => "-",
+        };
+        write!(f, "{sign}{}", self.field)
+    }
 }

@@ -34,9 +34,15 @@ impl fmt::Display for Timestamp {
         let (seconds, millis) = (self.0 / 1000, self.0 % 1000);
         let (days, second_of_day) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil_from_days(days);
-        let (hour, minute, second) =
-            (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+        let (hour, minute, second) = (
+            second_of_day / 3600,
+            second_of_day / 60 % 60,
+            second_of_day % 60,
+        );
+        write!(
+            f,
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
+        )
     }
 }
 
@@ -53,7 +59,11 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     (year, month, day)
 }
@@ -64,7 +74,11 @@ impl std::str::FromStr for Timestamp {
     fn from_str(text: &str) -> Result<Self, TimestampError> {
         let parsed: jiff::Timestamp = text.parse().map_err(|_discarded| TimestampError)?;
         let millis = u64::try_from(parsed.as_millisecond()).map_err(|_negative| TimestampError)?;
-        if millis > Self::MAX.0 { Err(TimestampError) } else { Ok(Timestamp(millis)) }
+        if millis > Self::MAX.0 {
+            Err(TimestampError)
+        } else {
+            Ok(Timestamp(millis))
+        }
     }
 }
 
@@ -97,14 +111,23 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_time_or_out_of_range() {
-        for text in ["", "yesterday", "2026-11-24", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-11-24",
+            "1969-12-31T23:59:59Z",
+            "2026-13-01T00:00:00Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }
     }
 
     #[test]
     fn takes_another_offset_and_drops_what_is_finer_than_a_millisecond() {
-        let shown = "2026-11-24T10:00:00.123999+01:00".parse::<Timestamp>().unwrap().to_string();
+        let shown = "2026-11-24T10:00:00.123999+01:00"
+            .parse::<Timestamp>()
+            .unwrap()
+            .to_string();
         assert_eq!(shown, "2026-11-24T09:00:00.123Z");
     }
 }

@@ -118,13 +118,20 @@ impl CommitRequest {
     /// A commit of these writes, without a mutation id and without reads.
     #[must_use]
     pub fn of(writes: Vec<Write>) -> CommitRequest {
-        CommitRequest { writes, ..CommitRequest::default() }
+        CommitRequest {
+            writes,
+            ..CommitRequest::default()
+        }
     }
 }
 
 impl Write {
     fn of(path: DocumentPath, action: WriteAction) -> Write {
-        Write { path, action, precondition: None }
+        Write {
+            path,
+            action,
+            precondition: None,
+        }
     }
 
     /// Creates a document that must be absent.
@@ -142,7 +149,13 @@ impl Write {
     /// Changes a document by a merge patch (RFC 7396).
     #[must_use]
     pub fn update(path: DocumentPath, patch: Object) -> Write {
-        Write::of(path, WriteAction::Update { patch, transforms: Vec::new() })
+        Write::of(
+            path,
+            WriteAction::Update {
+                patch,
+                transforms: Vec::new(),
+            },
+        )
     }
 
     /// Removes a document.
@@ -154,6 +167,9 @@ impl Write {
     /// The same write, but only where `precondition` holds.
     #[must_use]
     pub fn only_if(self, precondition: Precondition) -> Write {
-        Write { precondition: Some(precondition), ..self }
+        Write {
+            precondition: Some(precondition),
+            ..self
+        }
     }
 }
