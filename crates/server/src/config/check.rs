@@ -1,0 +1,108 @@
+//! What types cannot say about settings.
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Config, ConfigError};
+use crate::origin::Origin;
+
+const HOUR_MS: u64 = 3_600_000;
+
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    if !config.dev {
+        return Err(ConfigError::NoAuthentication);
+    }
+    for (setting, address) in [("listen", config.listen), ("admin", config.admin)] {
+        if !address.ip().is_loopback() && !config.insecure_plaintext {
+            return Err(ConfigError::NotLoopback { setting, address });
+        }
+    }
+    for origin in &config.allowed_origins {
+        if Origin::parse(origin).is_none() {
+            return Err(ConfigError::NotAnOrigin {
+                origin: origin.clone(),
+            });
+        }
+    }
+    EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError::LogFilter {
+        reason: error.to_string(),
+    })?;
+    counts(config)?;
+    times(config)
+}
+
+fn counts(config: &Config) -> Result<(), ConfigError> {
+    let count = u64::from(u32::MAX);
+    in_range(
+        "connections_max",
+        config.connections_max.into(),
+        1,
+        1_000_000,
+    )?;
+    in_range(
+        "connections_per_address_max",
+        config.connections_per_address_max.into(),
+        1,
+        count,
+    )?;
+    in_range(
+        "subscriptions_max",
+        config.subscriptions_max.into(),
+        1,
+        10_000,
+    )?;
+    in_range(
+        "requests_in_progress_max",
+        config.requests_in_progress_max.into(),
+        1,
+        10_000,
+    )?;
+    in_range(
+        "http2_streams_max",
+        config.http2_streams_max.into(),
+        1,
+        10_000,
+    )?;
+    in_range(
+        "queue_bytes_max",
+        config.queue_bytes_max.into(),
+        1 << 16,
+        1 << 30,
+    )?;
+    in_range("segment_bytes", config.segment_bytes, 1 << 20, 1 << 32)?;
+    in_range("cache_bytes", config.cache_bytes, 1 << 20, 1 << 40)?;
+    in_range("mutation_ids_max", config.mutation_ids_max, 1, 100_000_000)
+}
+
+fn times(config: &Config) -> Result<(), ConfigError> {
+    for (setting, value) in [
+        ("header_timeout_ms", config.header_timeout_ms),
+        ("body_timeout_ms", config.body_timeout_ms),
+        ("hello_timeout_ms", config.hello_timeout_ms),
+        ("heartbeat_ms", config.heartbeat_ms),
+        ("dead_after_ms", config.dead_after_ms),
+        ("stalled_write_ms", config.stalled_write_ms),
+    ] {
+        in_range(setting, value, 1, HOUR_MS)?;
+    }
+    in_range("drain_ms", config.drain_ms, 0, HOUR_MS)?;
+    if config.heartbeat_ms >= config.dead_after_ms {
+        return Err(ConfigError::NotLess {
+            setting: "heartbeat_ms",
+            other: "dead_after_ms",
+        });
+    }
+    Ok(())
+}
+
+fn in_range(setting: &'static str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::OutOfRange {
+            setting,
+            value,
+            least,
+            most,
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Settings: the one place that knows every name, unit and default, and the only reader of
+//! `wellspring.toml` and of the environment. Later sources outrank earlier ones: defaults, file,
+//! environment, flags.
+
+mod check;
+mod environment;
+mod error;
+mod settings;
+mod table;
+
+use std::path::PathBuf;
+
+use figment::Figment;
+use figment::providers::{Format, Serialized, Toml};
+
+pub use error::ConfigError;
+pub use settings::{Config, LogFormat, Overrides, SETTINGS, Setting};
+pub use table::markdown_table;
+
+/// The file that is read when none is named.
+pub const FILE_DEFAULT: &str = "wellspring.toml";
+
+/// Where settings come from, apart from their defaults.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// A file that must exist; `None`: [`FILE_DEFAULT`], if there is one.
+    pub file: Option<PathBuf>,
+    /// Variables of the environment; those that do not begin with `WELLSPRING_` are ignored.
+    pub environment: Vec<(String, String)>,
+    /// Flags of the command line.
+    pub overrides: Overrides,
+}
+
+impl Sources {
+    /// This process's environment, with a file and flags.
+    #[must_use]
+    pub fn of_process(file: Option<PathBuf>, overrides: Overrides) -> Sources {
+        // Variables that are not Unicode cannot be settings.
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Sources {
+            file,
+            environment: std::env::vars_os().filter_map(text).collect(),
+            overrides,
+        }
+    }
+}
+
+impl Config {
+    /// Reads all sources and checks what they add up to.
+    ///
+    /// # Errors
+    /// Naming the setting that is unknown, does not parse, or does not go with the others.
+    pub fn load(sources: Sources) -> Result<Config, ConfigError> {
+        let file = match sources.file {
+            Some(path) if !path.is_file() => return Err(ConfigError::NoFile { path }),
+            Some(path) => path,
+            None => PathBuf::from(FILE_DEFAULT),
+        };
+        let toml = Figment::from(Toml::file_exact(file));
+        if toml.contains("auth") {
+            return Err(ConfigError::AuthenticationNotSupported);
+        }
+        let figment = Figment::from(settings::defaults())
+            .merge(toml)
+            .merge(environment::provider(sources.environment))
+            .merge(Serialized::defaults(sources.overrides));
+        let config: Config = figment.extract().map_err(ConfigError::from_figment)?;
+        check::check(&config)?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Every task of the server: tracked, told to leave, and in the end cut off.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Spawns tasks and ends them. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    tracker: TaskTracker,
+    draining: CancellationToken,
+    cut_off: CancellationToken,
+}
+
+impl Tasks {
+    /// Runs `task` until it ends or the drain's time is over.
+    pub(crate) fn spawn<F>(&self, task: F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let cut_off = self.cut_off.clone();
+        self.tracker.spawn(async move {
+            cut_off.run_until_cancelled(task).await;
+        });
+    }
+
+    /// Ends when the server stops taking work: streams say so to their clients and end.
+    pub(crate) fn draining(&self) -> CancellationToken {
+        self.draining.clone()
+    }
+
+    /// Tells all tasks to leave, waits up to `patience` for them and then drops those that stay.
+    /// Tells how many were dropped.
+    pub(crate) async fn drain(&self, patience: Duration) -> usize {
+        self.draining.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(patience, self.tracker.wait())
+            .await
+            .is_ok()
+        {
+            return 0;
+        }
+        let left = self.tracker.len();
+        self.cut_off.cancel();
+        self.tracker.wait().await;
+        left
+    }
+}
+
+impl<F> hyper::rt::Executor<F> for Tasks
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        self.spawn(task);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_leaves_is_waited_for_and_one_that_stays_is_cut_off() {
+        let tasks = Tasks::default();
+        let draining = tasks.draining();
+        tasks.spawn(async move { draining.cancelled().await });
+        tasks.spawn(std::future::pending());
+        assert_eq!(tasks.drain(Duration::from_secs(10)).await, 1);
+        assert_eq!(tasks.drain(Duration::from_secs(10)).await, 0);
+    }
+}
