@@ -4,6 +4,7 @@ mod digest;
 mod error;
 mod memory;
 mod model;
+mod sled_store;
 mod store;
 
 pub use digest::Digest;
@@ -13,4 +14,5 @@ pub use model::{
     Applied, Batch, RememberedMutation, ScanLimit, ScanPage, Scanned, Scrub, StoreChange,
     StoredDocument,
 };
+pub use sled_store::{Options, SledStore};
 pub use store::Store;

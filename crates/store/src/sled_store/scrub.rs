@@ -1,0 +1,116 @@
+//! Comparing what is there with what was applied.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use wellspring_types::CollectionId;
+
+use super::read::{Read, document};
+use super::{SledStore, guard, keys, lock, mutations};
+use crate::error::{Damage, from_sled};
+use crate::{Digest, Scrub, StoreChange, StoreError};
+
+/// Documents and bytes that are read while `apply` waits.
+const PAGE_DOCUMENTS: usize = 64;
+const PAGE_BYTES: usize = 256 << 10;
+
+/// A scrub under way. `apply` keeps it exact: a change of a document behind the cursor is taken
+/// into what was found there; one ahead of it will be found.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The last document that was read.
+    after: Option<(CollectionId, Box<str>)>,
+    documents: u64,
+    found: Digest,
+}
+
+impl Progress {
+    pub(super) fn follow(&mut self, changes: &[StoreChange]) {
+        let Some((collection, id)) = &self.after else {
+            return;
+        };
+        let cursor = (*collection, &**id);
+        for change in changes
+            .iter()
+            .filter(|change| (change.collection, &*change.id) <= cursor)
+        {
+            self.found.change(change);
+            self.documents += u64::from(change.after.is_some());
+            // A `before` behind the cursor was counted there, unless the store is wrong.
+            self.documents = self
+                .documents
+                .saturating_sub(u64::from(change.before.is_some()));
+        }
+    }
+
+    /// Reads some more documents; tells whether there are any left.
+    fn read_page(&mut self, db: &sled::Db) -> Result<bool, StoreError> {
+        let start = match &self.after {
+            Some((collection, id)) => Bound::Excluded(keys::head(*collection, id)),
+            None => Bound::Included(keys::HEADS.to_vec()),
+        };
+        let end = Bound::Excluded(keys::after_prefix(keys::HEADS));
+        let (mut documents, mut bytes) = (0, 0);
+        for entry in db.range((start, end)) {
+            let (key, value) = entry.map_err(from_sled)?;
+            let place = keys::parse_head(&key).ok_or_else(|| Damage::Text.of(&key))?;
+            // Nobody applies meanwhile, so it cannot have been overtaken.
+            let Read::Found(read) = document(db, place, Some(value))? else {
+                return Err(Damage::MissingPart.of(&key));
+            };
+            self.found.add(place, read.version, &read.data);
+            self.documents += 1;
+            self.after = Some((place.0, read.id));
+            documents += 1;
+            bytes += read.data.len();
+            if documents >= PAGE_DOCUMENTS || bytes >= PAGE_BYTES {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl SledStore {
+    pub(super) fn scrub_all(&self) -> Result<Scrub, StoreError> {
+        let _one_at_a_time = lock(&self.scrubbing);
+        *lock(&self.turn) = Some(Progress::default());
+        let scrub = self.scrub_documents();
+        *lock(&self.turn) = None;
+        let scrub = scrub?;
+        guard::catch(|| self.read_the_rest())?;
+        Ok(scrub)
+    }
+
+    fn scrub_documents(&self) -> Result<Scrub, StoreError> {
+        loop {
+            let mut turn = lock(&self.turn);
+            self.check_not_failed()?;
+            let progress = turn.get_or_insert_default();
+            let more = guard::catch(|| progress.read_page(self.db()))?;
+            if !more {
+                let (documents, found) = (progress.documents, progress.found);
+                return Ok(Scrub {
+                    documents,
+                    kept: self.kept().digest,
+                    found,
+                });
+            }
+            drop(turn);
+            // The mutex is not fair: without this the loop could take it again and again before
+            // the apply thread has woken up.
+            while self.apply_waits.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Collections and mutations have no digest, but what is there must decode.
+    fn read_the_rest(&self) -> Result<(), StoreError> {
+        self.read_collections()?;
+        for key in self.db().scan_prefix(keys::MUTATIONS).keys() {
+            mutations::find(self.db(), &key.map_err(from_sled)?)?;
+        }
+        Ok(())
+    }
+}
