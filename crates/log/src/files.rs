@@ -34,6 +34,8 @@ pub enum Operation {
     SyncDir,
     /// Removes a file.
     Remove,
+    /// Draws random bytes for a file.
+    Random,
 }
 
 impl fmt::Display for Operation {
@@ -49,6 +51,7 @@ impl fmt::Display for Operation {
             Operation::Rename => "rename",
             Operation::SyncDir => "sync directory",
             Operation::Remove => "remove",
+            Operation::Random => "draw random bytes for",
         })
     }
 }
@@ -62,7 +65,9 @@ pub struct Faults(Option<Arc<Hook>>);
 
 impl Faults {
     /// Fails what `hook` fails.
-    pub fn new(hook: impl Fn(Operation, &Path) -> io::Result<()> + Send + Sync + 'static) -> Faults {
+    pub fn new(
+        hook: impl Fn(Operation, &Path) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Faults {
         Faults(Some(Arc::new(hook)))
     }
 }
@@ -93,7 +98,11 @@ impl Disk {
         Disk { dir, faults }
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
     }
 
@@ -111,7 +120,9 @@ impl Disk {
         if self.dir.is_dir() {
             return Ok(());
         }
-        self.run(Operation::CreateDir, &self.dir, || fs::create_dir_all(&self.dir))?;
+        self.run(Operation::CreateDir, &self.dir, || {
+            fs::create_dir_all(&self.dir)
+        })?;
         match self.dir.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => self.sync_at(parent),
             _ => self.sync_at(Path::new(".")),
@@ -141,7 +152,11 @@ impl Disk {
     fn open(&self, name: &str, how: &OpenOptions) -> Result<LogFile, IoError> {
         let path = self.path(name);
         let file = self.run(Operation::Open, &path, || how.open(&path))?;
-        Ok(LogFile { file, path, faults: self.faults.clone() })
+        Ok(LogFile {
+            file,
+            path,
+            faults: self.faults.clone(),
+        })
     }
 
     /// The content of a small file; `None` if there is no such file.
@@ -154,15 +169,49 @@ impl Disk {
         })
     }
 
+    /// The first bytes of a file, at most `bytes` of them; `None` if there is no such file.
+    pub(crate) fn read_start(&self, name: &str, bytes: usize) -> Result<Option<Vec<u8>>, IoError> {
+        match self.open_read(name) {
+            Ok(file) => {
+                let mut content = vec![0; bytes];
+                let read = file.read_at(0, &mut content)?;
+                content.truncate(read);
+                Ok(Some(content))
+            }
+            Err(error) if error.source.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Fills `bytes` at random, for the file of this name.
+    pub(crate) fn random(&self, name: &str, bytes: &mut [u8]) -> Result<(), IoError> {
+        self.run(Operation::Random, &self.path(name), || {
+            getrandom::fill(bytes).map_err(|error| {
+                error
+                    .raw_os_error()
+                    .map_or(ErrorKind::Unsupported.into(), io::Error::from_raw_os_error)
+            })
+        })
+    }
+
     /// Puts a whole file under its name: whoever finds the name finds the content. The name itself
     /// lasts once the directory is synced.
     pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<LogFile, IoError> {
         let temporary = self.path(&format!("{name}{TEMPORARY_SUFFIX}"));
         let path = self.path(name);
         let file = self.run(Operation::Open, &temporary, || {
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&temporary)
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&temporary)
         })?;
-        let mut file = LogFile { file, path: temporary, faults: self.faults.clone() };
+        let mut file = LogFile {
+            file,
+            path: temporary,
+            faults: self.faults.clone(),
+        };
         file.write_at(0, content)?;
         file.sync_all()?;
         self.run(Operation::Rename, &path, || fs::rename(&file.path, &path))?;
@@ -245,7 +294,10 @@ fn run<T>(
     path: &Path,
     work: impl FnOnce() -> io::Result<T>,
 ) -> Result<T, IoError> {
-    let asked = faults.0.as_ref().map_or(Ok(()), |hook| hook(operation, path));
+    let asked = faults
+        .0
+        .as_ref()
+        .map_or(Ok(()), |hook| hook(operation, path));
     asked.and_then(|()| work()).map_err(|source| IoError {
         operation,
         file: path.to_path_buf(),

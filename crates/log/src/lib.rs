@@ -5,11 +5,19 @@
 //! one collection at a time. Documents are opaque bytes here. The files are drawn byte by byte in
 //! `docs/format.md`.
 
+mod cache;
 mod error;
 mod files;
+mod group;
+mod index;
 mod options;
-mod record;
 mod reader;
+mod record;
+mod recovery;
+mod segment;
+mod shared;
+mod varint;
+mod window;
 mod writer;
 
 pub use error::{

@@ -51,6 +51,8 @@ pub struct Witnesses {
 impl Witnesses {
     /// The highest head that any of them proves.
     pub(crate) fn head(&self) -> Sequence {
-        self.applied.max(self.snapshot).max(self.clean_close.unwrap_or(Sequence::ZERO))
+        self.applied
+            .max(self.snapshot)
+            .max(self.clean_close.unwrap_or(Sequence::ZERO))
     }
 }

@@ -1,7 +1,13 @@
-//! What the log keeps of a commit.
+//! What the log keeps of a commit, and its bytes (drawn in `docs/format.md`).
+
+mod decode;
+mod encode;
 
 use bytes::Bytes;
 use wellspring_types::{CollectionId, CollectionPath, Sequence, Timestamp};
+
+pub(crate) use decode::{Cursor, Fault, Wanted, read_commit, skim_commit};
+pub(crate) use encode::write_commit;
 
 /// A commit as it is on disk: everything that a reader needs, so that each record decodes alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,10 +63,14 @@ pub struct Before {
     pub data: Bytes,
 }
 
-impl CommitRecord {
-    /// Bytes that the record takes in a group's body.
-    #[must_use]
-    pub fn encoded_bytes(&self) -> usize {
-        unimplemented!()
-    }
+/// Flags of a commit.
+mod commit_flags {
+    pub(super) const PRINCIPAL: u8 = 1;
+    pub(super) const MUTATION: u8 = 2;
+}
+
+/// Flags of a change.
+mod change_flags {
+    pub(super) const BEFORE: u8 = 1;
+    pub(super) const AFTER: u8 = 2;
 }
