@@ -7,5 +7,9 @@
 //! the way to a subscriber parses them again.
 
 pub mod error;
+pub mod json;
 pub mod pb;
+pub mod request;
 pub mod strict;
+
+mod size;

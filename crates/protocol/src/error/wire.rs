@@ -69,6 +69,13 @@ impl WireError {
         self
     }
 
+    /// Says where in a request it is about, as `writes[3]`.
+    #[must_use]
+    pub(crate) fn within(self, place: &str) -> WireError {
+        let WireError { code, message, after_ms, details } = self;
+        WireError { after_ms, details, ..WireError::new(code, format!("{place}: {message}")) }
+    }
+
     /// What the client is to do.
     #[must_use]
     pub fn retry(&self) -> Retry {

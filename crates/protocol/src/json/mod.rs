@@ -1,0 +1,18 @@
+//! JSON messages: requests are read strictly, answers and feeds are written; and for the client
+//! the mirror of both.
+
+pub mod client;
+pub mod feed;
+pub mod reply;
+
+mod commit;
+mod fields;
+mod message;
+mod query;
+mod recover;
+mod subscribe;
+mod text;
+
+pub use commit::parse_commit;
+pub use message::{ClientMessage, Hello, RequestError};
+pub use query::parse_query;

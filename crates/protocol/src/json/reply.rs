@@ -1,0 +1,168 @@
+//! What a server answers: on a WebSocket, and as bodies of HTTP responses.
+
+use wellspring_types::json::write_string;
+use wellspring_types::query::Page;
+use wellspring_types::write::CommitResult;
+use wellspring_types::{Document, Epoch, Sequence};
+
+use super::text::{begin, push, push_document, push_list, push_text_member, push_time};
+use crate::error::WireError;
+
+/// The server's first message on a WebSocket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Welcome {
+    /// Names the connection, in logs and to support.
+    pub session: String,
+    /// Names this history of the database.
+    pub epoch: Epoch,
+    /// The newest commit.
+    pub seq: Sequence,
+    /// Milliseconds between the server's pings.
+    pub heartbeat_ms: u64,
+    /// Abilities beyond the first version of the protocol.
+    pub features: Vec<String>,
+    /// What a connection may do.
+    pub limits: WelcomeLimits,
+}
+
+/// What a connection may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WelcomeLimits {
+    /// Bytes of a message from the client.
+    pub message_bytes: u64,
+    /// Subscriptions at a time.
+    pub subscriptions: u64,
+}
+
+/// The server's first message.
+#[must_use]
+pub fn welcome(welcome: &Welcome) -> String {
+    let mut out = begin("welcome", None);
+    push_text_member(&mut out, "session", &welcome.session);
+    push(&mut out, format_args!(",\"epoch\":\"{}\",\"seq\":{}", welcome.epoch, welcome.seq));
+    push(&mut out, format_args!(",\"heartbeat_ms\":{},\"features\":", welcome.heartbeat_ms));
+    push_list(&mut out, &welcome.features, |out, feature| write_string(out, feature));
+    let WelcomeLimits { message_bytes, subscriptions } = welcome.limits;
+    push(
+        &mut out,
+        format_args!(
+            ",\"limits\":{{\"message_bytes\":{message_bytes},\"subscriptions\":{subscriptions}}}}}"
+        ),
+    );
+    out
+}
+
+/// The result of a `commit`.
+#[must_use]
+pub fn commit_result(id: &str, result: &CommitResult) -> String {
+    let mut out = begin("result", Some(id));
+    out.push(',');
+    push_commit_members(&mut out, result);
+    out.push('}');
+    out
+}
+
+/// The result of a `get`: the document as it was at `seq`, or later.
+#[must_use]
+pub fn document_result(id: &str, seq: Sequence, document: &Document) -> String {
+    let mut out = begin("result", Some(id));
+    push(&mut out, format_args!(",\"seq\":{seq},\"document\":"));
+    push_document(&mut out, document);
+    out.push('}');
+    out
+}
+
+/// The result of a `query`.
+#[must_use]
+pub fn page_result(id: &str, page: &Page) -> String {
+    let mut out = begin("result", Some(id));
+    out.push(',');
+    push_page_members(&mut out, page);
+    out.push('}');
+    out
+}
+
+/// The result of an `unsubscribe`.
+#[must_use]
+pub fn done(id: &str, seq: Sequence) -> String {
+    let mut out = begin("result", Some(id));
+    push(&mut out, format_args!(",\"seq\":{seq}}}"));
+    out
+}
+
+/// A request failed; `None`: nobody knows which.
+#[must_use]
+pub fn error(id: Option<&str>, error: &WireError) -> String {
+    let mut out = begin("error", id);
+    out.push(',');
+    error.write_members(&mut out);
+    out.push('}');
+    out
+}
+
+/// The answer to a `ping`.
+#[must_use]
+pub fn pong(n: u64) -> String {
+    let mut out = begin("pong", None);
+    push(&mut out, format_args!(",\"n\":{n}}}"));
+    out
+}
+
+/// The server is about to close the connection.
+#[must_use]
+pub fn closing(error: &WireError) -> String {
+    let mut out = begin("closing", None);
+    push(&mut out, format_args!(",\"code\":\"{}\"", error.code));
+    error.write_retry(&mut out);
+    out.push('}');
+    out
+}
+
+/// The access token expires in `in_ms` milliseconds.
+#[must_use]
+pub fn auth_expiring(in_ms: u64) -> String {
+    let mut out = begin("auth_expiring", None);
+    push(&mut out, format_args!(",\"in_ms\":{in_ms}}}"));
+    out
+}
+
+/// The body that answers a write over HTTP.
+#[must_use]
+pub fn commit_body(result: &CommitResult) -> String {
+    let mut out = String::from("{");
+    push_commit_members(&mut out, result);
+    out.push('}');
+    out
+}
+
+/// The body that answers a read of one document over HTTP.
+#[must_use]
+pub fn document_body(document: &Document) -> String {
+    let mut out = String::new();
+    push_document(&mut out, document);
+    out
+}
+
+/// The body that answers a list or a query over HTTP.
+#[must_use]
+pub fn page_body(page: &Page) -> String {
+    let mut out = String::from("{");
+    push_page_members(&mut out, page);
+    out.push('}');
+    out
+}
+
+fn push_commit_members(out: &mut String, result: &CommitResult) {
+    push(out, format_args!("\"seq\":{},\"time\":", result.seq));
+    push_time(out, result.time);
+    out.push_str(",\"paths\":");
+    push_list(out, &result.paths, |out, path| write_string(out, path.as_str()));
+}
+
+fn push_page_members(out: &mut String, page: &Page) {
+    push(out, format_args!("\"seq\":{},\"documents\":", page.seq));
+    push_list(out, &page.documents, push_document);
+    if let Some(cursor) = &page.cursor {
+        push_text_member(out, "cursor", cursor);
+    }
+}

@@ -1,0 +1,116 @@
+//! Rules of requests that all transports share.
+
+use wellspring_types::limits::{
+    CHECKPOINT_INTERVAL_MS, CHECKPOINT_INTERVAL_MS_MIN, COMMIT_READS_MAX, COMMIT_WRITES_MAX,
+    ORDER_BY_KEYS_MAX, PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX, SELECT_FIELDS_MAX,
+    TRANSFORMS_MAX,
+};
+use wellspring_types::query::OrderBy;
+use wellspring_types::{FieldPath, ResumeToken, Select};
+
+use crate::error::{Code, WireError};
+
+/// The documents of a page: `limit`, or what counts without one.
+///
+/// # Errors
+/// If it is 0 or larger than [`PAGE_DOCUMENTS_MAX`].
+pub fn page_limit(limit: Option<u64>) -> Result<u32, WireError> {
+    match limit {
+        None => Ok(PAGE_DOCUMENTS_DEFAULT),
+        Some(limit) => u32::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=PAGE_DOCUMENTS_MAX).contains(limit))
+            .ok_or_else(|| {
+                WireError::invalid_argument(format!(
+                    "limit must be 1 to {PAGE_DOCUMENTS_MAX}, not {limit}"
+                ))
+            }),
+    }
+}
+
+/// The longest time between two checkpoints: `interval_ms`, or what counts without one.
+///
+/// # Errors
+/// If it is out of the range that a client may ask for.
+pub fn checkpoint_interval_ms(interval_ms: Option<u64>) -> Result<u64, WireError> {
+    let range = CHECKPOINT_INTERVAL_MS_MIN..=CHECKPOINT_INTERVAL_MS;
+    match interval_ms {
+        None => Ok(CHECKPOINT_INTERVAL_MS),
+        Some(interval_ms) if range.contains(&interval_ms) => Ok(interval_ms),
+        Some(interval_ms) => Err(WireError::invalid_argument(format!(
+            "checkpoint_interval_ms must be {} to {}, not {interval_ms}",
+            range.start(),
+            range.end(),
+        ))),
+    }
+}
+
+/// The fields that are wanted, from their paths.
+///
+/// # Errors
+/// If there is none, there are too many, or one is not a field's path.
+pub fn select<'a>(fields: impl IntoIterator<Item = &'a str>) -> Result<Select, WireError> {
+    // One more than may be, so that the error says so and yet a long list is not parsed.
+    let fields = fields.into_iter().take(SELECT_FIELDS_MAX + 1);
+    let fields = fields.map(str::parse::<FieldPath>).collect::<Result<Vec<_>, _>>()?;
+    Ok(Select::new(fields)?)
+}
+
+/// The keys of an order, from their texts (`-year`, `title`).
+///
+/// # Errors
+/// If there are too many, or one is not a field's path.
+pub fn order_by<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Vec<OrderBy>, WireError> {
+    let keys = keys.into_iter().take(ORDER_BY_KEYS_MAX + 1);
+    let keys = keys.map(str::parse::<OrderBy>).collect::<Result<Vec<_>, _>>()?;
+    at_most("order_by", keys.len(), ORDER_BY_KEYS_MAX)?;
+    Ok(keys)
+}
+
+/// A resume token as a client sent it.
+///
+/// # Errors
+/// If it is empty: a client that has no token is not to be taken for one that says so.
+pub fn token(text: &str) -> Result<ResumeToken, WireError> {
+    if text.is_empty() {
+        return Err(WireError::new(Code::TokenInvalid, "a token is not empty"));
+    }
+    Ok(ResumeToken::new(text))
+}
+
+/// The error for what the protocol names and this server does not do yet.
+#[must_use]
+pub fn not_yet(feature: &str) -> WireError {
+    WireError::unimplemented(format!("{feature} is not implemented yet"))
+        .detail("feature", feature)
+}
+
+pub(crate) fn writes_fit(count: usize) -> Result<(), WireError> {
+    if count == 0 {
+        return Err(WireError::invalid_argument("writes must have at least one write"));
+    }
+    fits("writes", count, COMMIT_WRITES_MAX)
+}
+
+pub(crate) fn reads_fit(count: usize) -> Result<(), WireError> {
+    fits("reads", count, COMMIT_READS_MAX)
+}
+
+pub(crate) fn transforms_fit(count: usize) -> Result<(), WireError> {
+    fits("transforms", count, TRANSFORMS_MAX)
+}
+
+fn fits(field: &str, count: usize, max: usize) -> Result<(), WireError> {
+    if count > max {
+        let message = format!("{field} has at most {max} entries, this one {count}");
+        return Err(WireError::new(Code::TooLarge, message));
+    }
+    Ok(())
+}
+
+fn at_most(field: &str, count: usize, max: usize) -> Result<(), WireError> {
+    if count > max {
+        return Err(WireError::invalid_argument(format!("{field} has at most {max} entries")));
+    }
+    Ok(())
+}
