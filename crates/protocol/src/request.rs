@@ -52,7 +52,9 @@ pub fn checkpoint_interval_ms(interval_ms: Option<u64>) -> Result<u64, WireError
 pub fn select<'a>(fields: impl IntoIterator<Item = &'a str>) -> Result<Select, WireError> {
     // One more than may be, so that the error says so and yet a long list is not parsed.
     let fields = fields.into_iter().take(SELECT_FIELDS_MAX + 1);
-    let fields = fields.map(str::parse::<FieldPath>).collect::<Result<Vec<_>, _>>()?;
+    let fields = fields
+        .map(str::parse::<FieldPath>)
+        .collect::<Result<Vec<_>, _>>()?;
     Ok(Select::new(fields)?)
 }
 
@@ -62,7 +64,9 @@ pub fn select<'a>(fields: impl IntoIterator<Item = &'a str>) -> Result<Select, W
 /// If there are too many, or one is not a field's path.
 pub fn order_by<'a>(keys: impl IntoIterator<Item = &'a str>) -> Result<Vec<OrderBy>, WireError> {
     let keys = keys.into_iter().take(ORDER_BY_KEYS_MAX + 1);
-    let keys = keys.map(str::parse::<OrderBy>).collect::<Result<Vec<_>, _>>()?;
+    let keys = keys
+        .map(str::parse::<OrderBy>)
+        .collect::<Result<Vec<_>, _>>()?;
     at_most("order_by", keys.len(), ORDER_BY_KEYS_MAX)?;
     Ok(keys)
 }
@@ -81,13 +85,14 @@ pub fn token(text: &str) -> Result<ResumeToken, WireError> {
 /// The error for what the protocol names and this server does not do yet.
 #[must_use]
 pub fn not_yet(feature: &str) -> WireError {
-    WireError::unimplemented(format!("{feature} is not implemented yet"))
-        .detail("feature", feature)
+    WireError::unimplemented(format!("{feature} is not implemented yet")).detail("feature", feature)
 }
 
 pub(crate) fn writes_fit(count: usize) -> Result<(), WireError> {
     if count == 0 {
-        return Err(WireError::invalid_argument("writes must have at least one write"));
+        return Err(WireError::invalid_argument(
+            "writes must have at least one write",
+        ));
     }
     fits("writes", count, COMMIT_WRITES_MAX)
 }
@@ -110,7 +115,9 @@ fn fits(field: &str, count: usize, max: usize) -> Result<(), WireError> {
 
 fn at_most(field: &str, count: usize, max: usize) -> Result<(), WireError> {
     if count > max {
-        return Err(WireError::invalid_argument(format!("{field} has at most {max} entries")));
+        return Err(WireError::invalid_argument(format!(
+            "{field} has at most {max} entries"
+        )));
     }
     Ok(())
 }

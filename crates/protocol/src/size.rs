@@ -13,9 +13,15 @@ const NAMES_BYTES: usize = 160;
 /// becoming up to `string_growth`.
 pub(crate) fn commit_max(commit: &FeedCommit, string_growth: usize) -> usize {
     let actor = commit.actor.as_ref().map_or(0, |actor| actor.len());
-    let mutation_id = commit.mutation_id.as_ref().map_or(0, |id| id.as_str().len());
-    let changes: usize =
-        commit.changes.iter().map(|change| change_max(change, string_growth)).sum();
+    let mutation_id = commit
+        .mutation_id
+        .as_ref()
+        .map_or(0, |id| id.as_str().len());
+    let changes: usize = commit
+        .changes
+        .iter()
+        .map(|change| change_max(change, string_growth))
+        .sum();
     NAMES_BYTES + string_growth * (actor + mutation_id) + changes
 }
 

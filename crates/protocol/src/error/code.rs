@@ -185,64 +185,104 @@ impl Code {
         }
     }
 
-    #[expect(clippy::too_many_lines, reason = "one table, a line or two for each code")]
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one table, a line or two for each code"
+    )]
     fn row(self) -> Row {
         use tonic::Code as Grpc;
-        let row = |name, http, grpc, retry| Row { name, http, grpc, retry, close: None, meaning: "" };
+        let row = |name, http, grpc, retry| Row {
+            name,
+            http,
+            grpc,
+            retry,
+            close: None,
+            meaning: "",
+        };
         let row = match self {
-            Code::InvalidArgument => {
-                row("invalid_argument", Some(400), Grpc::InvalidArgument, Retry::Never)
-                    .meaning("The request is malformed, or asks for what cannot be.")
-            }
+            Code::InvalidArgument => row(
+                "invalid_argument",
+                Some(400),
+                Grpc::InvalidArgument,
+                Retry::Never,
+            )
+            .meaning("The request is malformed, or asks for what cannot be."),
             Code::TooDeep => row("too_deep", Some(400), Grpc::InvalidArgument, Retry::Never)
                 .meaning("JSON or a `Struct` is nested too deeply."),
-            Code::DuplicateKey => {
-                row("duplicate_key", Some(400), Grpc::InvalidArgument, Retry::Never)
-                    .meaning("A JSON object has a key twice.")
-            }
-            Code::MutationIdReused => {
-                row("mutation_id_reused", Some(400), Grpc::InvalidArgument, Retry::Never)
-                    .meaning("The mutation id was used before, for another commit.")
-            }
+            Code::DuplicateKey => row(
+                "duplicate_key",
+                Some(400),
+                Grpc::InvalidArgument,
+                Retry::Never,
+            )
+            .meaning("A JSON object has a key twice."),
+            Code::MutationIdReused => row(
+                "mutation_id_reused",
+                Some(400),
+                Grpc::InvalidArgument,
+                Retry::Never,
+            )
+            .meaning("The mutation id was used before, for another commit."),
             Code::TooLarge => row("too_large", Some(413), Grpc::InvalidArgument, Retry::Never)
                 .meaning("A message, document or commit is too large."),
-            Code::Unauthenticated => {
-                row("unauthenticated", Some(401), Grpc::Unauthenticated, Retry::Reauth)
-                    .close(4401)
-                    .meaning("There is no valid access token.")
-            }
-            Code::PermissionDenied => {
-                row("permission_denied", Some(403), Grpc::PermissionDenied, Retry::Never)
-                    .close(4403)
-                    .meaning("The rules do not allow it.")
-            }
+            Code::Unauthenticated => row(
+                "unauthenticated",
+                Some(401),
+                Grpc::Unauthenticated,
+                Retry::Reauth,
+            )
+            .close(4401)
+            .meaning("There is no valid access token."),
+            Code::PermissionDenied => row(
+                "permission_denied",
+                Some(403),
+                Grpc::PermissionDenied,
+                Retry::Never,
+            )
+            .close(4403)
+            .meaning("The rules do not allow it."),
             Code::NotFound => row("not_found", Some(404), Grpc::NotFound, Retry::Never)
                 .meaning("The document is absent, or hidden."),
-            Code::AlreadyExists => {
-                row("already_exists", Some(409), Grpc::AlreadyExists, Retry::Never)
-                    .meaning("The document to be inserted exists.")
-            }
-            Code::PreconditionFailed => {
-                row("precondition_failed", Some(412), Grpc::FailedPrecondition, Retry::Never)
-                    .meaning("An `if_…` of a write does not hold.")
-            }
+            Code::AlreadyExists => row(
+                "already_exists",
+                Some(409),
+                Grpc::AlreadyExists,
+                Retry::Never,
+            )
+            .meaning("The document to be inserted exists."),
+            Code::PreconditionFailed => row(
+                "precondition_failed",
+                Some(412),
+                Grpc::FailedPrecondition,
+                Retry::Never,
+            )
+            .meaning("An `if_…` of a write does not hold."),
             Code::Conflict => row("conflict", Some(409), Grpc::Aborted, Retry::Now)
                 .meaning("Something in `reads` has changed: read again, and commit again."),
-            Code::TokenInvalid => {
-                row("token_invalid", Some(400), Grpc::InvalidArgument, Retry::Resync)
-                    .meaning("Not a token of this database, or not one for this request.")
-            }
+            Code::TokenInvalid => row(
+                "token_invalid",
+                Some(400),
+                Grpc::InvalidArgument,
+                Retry::Resync,
+            )
+            .meaning("Not a token of this database, or not one for this request."),
             Code::TokenExpired => row("token_expired", Some(410), Grpc::OutOfRange, Retry::Resync)
                 .meaning("The token's position is older than what is kept."),
-            Code::RateLimited => {
-                row("rate_limited", Some(429), Grpc::ResourceExhausted, Retry::Backoff)
-                    .close(4429)
-                    .meaning("Too many requests in a second.")
-            }
-            Code::LimitExceeded => {
-                row("limit_exceeded", Some(429), Grpc::ResourceExhausted, Retry::Never)
-                    .meaning("A fixed limit is reached, such as subscriptions of a connection.")
-            }
+            Code::RateLimited => row(
+                "rate_limited",
+                Some(429),
+                Grpc::ResourceExhausted,
+                Retry::Backoff,
+            )
+            .close(4429)
+            .meaning("Too many requests in a second."),
+            Code::LimitExceeded => row(
+                "limit_exceeded",
+                Some(429),
+                Grpc::ResourceExhausted,
+                Retry::Never,
+            )
+            .meaning("A fixed limit is reached, such as subscriptions of a connection."),
             Code::Slow => row("slow", None, Grpc::ResourceExhausted, Retry::Now)
                 .close(4409)
                 .meaning("The client reads too slowly; only in streams."),
@@ -251,16 +291,29 @@ impl Code {
             Code::Unavailable => row("unavailable", Some(503), Grpc::Unavailable, Retry::Backoff)
                 .close(4500)
                 .meaning("The server cannot answer now; a commit's outcome may be unknown."),
-            Code::ReadOnly => row("read_only", Some(503), Grpc::FailedPrecondition, Retry::Backoff)
-                .meaning("Writes are refused for now: the disk is full, or has failed."),
+            Code::ReadOnly => row(
+                "read_only",
+                Some(503),
+                Grpc::FailedPrecondition,
+                Retry::Backoff,
+            )
+            .meaning("Writes are refused for now: the disk is full, or has failed."),
             Code::Cancelled => row("cancelled", None, Grpc::Cancelled, Retry::Never)
                 .meaning("The client gave the request up; only in streams."),
-            Code::DeadlineExceeded => {
-                row("deadline_exceeded", Some(504), Grpc::DeadlineExceeded, Retry::Backoff)
-                    .meaning("The client's deadline has passed.")
-            }
-            Code::Unimplemented => row("unimplemented", Some(501), Grpc::Unimplemented, Retry::Never)
-                .meaning("The server does not know the method, or not yet the feature."),
+            Code::DeadlineExceeded => row(
+                "deadline_exceeded",
+                Some(504),
+                Grpc::DeadlineExceeded,
+                Retry::Backoff,
+            )
+            .meaning("The client's deadline has passed."),
+            Code::Unimplemented => row(
+                "unimplemented",
+                Some(501),
+                Grpc::Unimplemented,
+                Retry::Never,
+            )
+            .meaning("The server does not know the method, or not yet the feature."),
             Code::Internal => row("internal", Some(500), Grpc::Internal, Retry::Backoff)
                 .meaning("A defect of the server."),
             Code::Unknown(retry) => row("unknown", Some(500), Grpc::Unknown, retry)
@@ -273,7 +326,10 @@ impl Code {
 
 impl Row {
     fn close(self, code: u16) -> Row {
-        Row { close: Some(code), ..self }
+        Row {
+            close: Some(code),
+            ..self
+        }
     }
 
     fn meaning(self, meaning: &'static str) -> Row {
@@ -283,8 +339,13 @@ impl Row {
 
 impl Retry {
     /// Every value.
-    pub const ALL: [Retry; 5] =
-        [Retry::Never, Retry::Now, Retry::Backoff, Retry::Reauth, Retry::Resync];
+    pub const ALL: [Retry; 5] = [
+        Retry::Never,
+        Retry::Now,
+        Retry::Backoff,
+        Retry::Reauth,
+        Retry::Resync,
+    ];
 
     /// The value as it is written on the wire.
     #[must_use]
@@ -303,7 +364,10 @@ impl FromStr for Code {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Code, UnknownName> {
-        Code::ALL.into_iter().find(|code| code.as_str() == text).ok_or(UnknownName)
+        Code::ALL
+            .into_iter()
+            .find(|code| code.as_str() == text)
+            .ok_or(UnknownName)
     }
 }
 
@@ -311,7 +375,10 @@ impl FromStr for Retry {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Retry, UnknownName> {
-        Retry::ALL.into_iter().find(|retry| retry.as_str() == text).ok_or(UnknownName)
+        Retry::ALL
+            .into_iter()
+            .find(|retry| retry.as_str() == text)
+            .ok_or(UnknownName)
     }
 }
 

@@ -1,6 +1,5 @@
 //! From the errors of parsing: each tells the client what is wrong in its own words.
 
-
 use wellspring_types::json::NumberError;
 use wellspring_types::{
     FieldPathError, FilterError, JsonError, MutationIdError, PathError, SelectError, TimestampError,

@@ -44,8 +44,16 @@ impl WireError {
             text("retry").unwrap_or_default(),
             text("detail").unwrap_or_default(),
         );
-        error.after_ms = problem.get("after_ms").and_then(Value::as_number).and_then(|n| n.as_u64());
-        for (name, value) in problem.get("details").and_then(Value::as_object).into_iter().flatten() {
+        error.after_ms = problem
+            .get("after_ms")
+            .and_then(Value::as_number)
+            .and_then(|n| n.as_u64());
+        for (name, value) in problem
+            .get("details")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             error = error.detail(name, value.clone());
         }
         Some(error)

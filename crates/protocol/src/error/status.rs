@@ -50,7 +50,8 @@ impl WireError {
                 let text = |key: &str| info.metadata.get(key).map(String::as_str);
                 let retry = text(RETRY).unwrap_or_default();
                 let mut error = WireError::received(&info.reason, retry, status.message());
-                let details = text(DETAILS).and_then(|text| json::parse_message(text.as_bytes()).ok());
+                let details =
+                    text(DETAILS).and_then(|text| json::parse_message(text.as_bytes()).ok());
                 for (name, value) in details.iter().filter_map(Value::as_object).flatten() {
                     error = error.detail(name, value.clone());
                 }
@@ -67,7 +68,10 @@ impl WireError {
     /// Whether a status has an `ErrorInfo` of ours already.
     #[must_use]
     pub fn is_in_status(status: &Status) -> bool {
-        status.get_error_details().error_info().is_some_and(|info| info.domain == DOMAIN)
+        status
+            .get_error_details()
+            .error_info()
+            .is_some_and(|info| info.domain == DOMAIN)
     }
 }
 

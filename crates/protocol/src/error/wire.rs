@@ -34,7 +34,12 @@ impl WireError {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX - '…'.len_utf8()));
             message.push('…');
         }
-        WireError { code, message, after_ms: None, details: None }
+        WireError {
+            code,
+            message,
+            after_ms: None,
+            details: None,
+        }
     }
 
     /// [`Code::InvalidArgument`].
@@ -52,7 +57,10 @@ impl WireError {
     /// [`Code::Internal`], with the one message that there is: what happened is for the log.
     #[must_use]
     pub fn internal() -> WireError {
-        WireError::new(Code::Internal, "the server met an error that it did not expect")
+        WireError::new(
+            Code::Internal,
+            "the server met an error that it did not expect",
+        )
     }
 
     /// With a time to try again.
@@ -72,8 +80,17 @@ impl WireError {
     /// Says where in a request it is about, as `writes[3]`.
     #[must_use]
     pub(crate) fn within(self, place: &str) -> WireError {
-        let WireError { code, message, after_ms, details } = self;
-        WireError { after_ms, details, ..WireError::new(code, format!("{place}: {message}")) }
+        let WireError {
+            code,
+            message,
+            after_ms,
+            details,
+        } = self;
+        WireError {
+            after_ms,
+            details,
+            ..WireError::new(code, format!("{place}: {message}"))
+        }
     }
 
     /// What the client is to do.

@@ -19,7 +19,10 @@ pub fn parse_commit(text: &[u8]) -> Result<CommitRequest, WireError> {
 }
 
 pub(super) fn read_commit(mut fields: Fields) -> Result<CommitRequest, WireError> {
-    let mutation_id = fields.string("mutation_id")?.map(|text| text.parse()).transpose()?;
+    let mutation_id = fields
+        .string("mutation_id")?
+        .map(|text| text.parse())
+        .transpose()?;
     let writes = fields.array("writes")?;
     let writes = fields.required("writes", writes)?;
     let reads = fields.array("reads")?.unwrap_or_default();
@@ -70,13 +73,19 @@ fn read_write(value: Value) -> Result<Write, WireError> {
             WriteAction::Delete
         }
         other => {
-            let message =
-                format!("op must be insert, set, update or delete, not {:?}", clip(other));
+            let message = format!(
+                "op must be insert, set, update or delete, not {:?}",
+                clip(other)
+            );
             return Err(WireError::invalid_argument(message).detail("field", "op"));
         }
     };
     fields.finish()?;
-    Ok(Write { path, action, precondition })
+    Ok(Write {
+        path,
+        action,
+        precondition,
+    })
 }
 
 fn read_precondition(fields: &mut Fields) -> Result<Option<Precondition>, WireError> {
@@ -103,13 +112,18 @@ fn read_update(fields: &mut Fields) -> Result<WriteAction, WireError> {
     let patch = fields.object("patch")?;
     let transforms = fields.array("transforms")?;
     if patch.is_none() && transforms.is_none() {
-        return Err(WireError::invalid_argument("an update needs patch or transforms")
-            .detail("field", "patch"));
+        return Err(
+            WireError::invalid_argument("an update needs patch or transforms")
+                .detail("field", "patch"),
+        );
     }
     let (patch, transforms) = (patch.unwrap_or_default(), transforms.unwrap_or_default());
     check_patch(&patch)?;
     request::transforms_fit(transforms.len())?;
-    Ok(WriteAction::Update { patch, transforms: each("transforms", transforms, read_transform)? })
+    Ok(WriteAction::Update {
+        patch,
+        transforms: each("transforms", transforms, read_transform)?,
+    })
 }
 
 /// A patch obeys the limits of the document that it becomes a part of.
@@ -125,9 +139,15 @@ fn read_transform(value: Value) -> Result<Transform, WireError> {
     let field = fields.required("field", field)?.parse()?;
     let candidates = [
         read_increment(&mut fields)?.map(TransformOperation::Increment),
-        fields.array("array_union")?.map(TransformOperation::ArrayUnion),
-        fields.array("array_remove")?.map(TransformOperation::ArrayRemove),
-        fields.mark("server_time")?.map(|()| TransformOperation::ServerTime),
+        fields
+            .array("array_union")?
+            .map(TransformOperation::ArrayUnion),
+        fields
+            .array("array_remove")?
+            .map(TransformOperation::ArrayRemove),
+        fields
+            .mark("server_time")?
+            .map(|()| TransformOperation::ServerTime),
         fields.mark("remove")?.map(|()| TransformOperation::Remove),
     ];
     fields.finish()?;
@@ -157,17 +177,26 @@ fn read_read(value: Value) -> Result<Read, WireError> {
             fields = fields.called("a read of a document");
             let version = fields.integer("version")?;
             let version = Sequence(fields.required("version", version)?);
-            Read::Document { path: path.parse()?, version }
+            Read::Document {
+                path: path.parse()?,
+                version,
+            }
         }
         (None, Some(collection)) => {
             fields = fields.called("a read of a query");
             let filter = read_filter(&mut fields)?;
             let at = fields.integer("at")?;
             let at = Sequence(fields.required("at", at)?);
-            Read::Query { collection: collection.parse()?, filter, at }
+            Read::Query {
+                collection: collection.parse()?,
+                filter,
+                at,
+            }
         }
         _ => {
-            return Err(WireError::invalid_argument("a read needs either path or collection"));
+            return Err(WireError::invalid_argument(
+                "a read needs either path or collection",
+            ));
         }
     };
     fields.finish()?;
@@ -176,6 +205,10 @@ fn read_read(value: Value) -> Result<Read, WireError> {
 
 /// The field `where`.
 pub(super) fn read_filter(fields: &mut Fields) -> Result<Option<Filter>, WireError> {
-    let filter = fields.object("where")?.map(|object| Filter::from_value(&Value::Object(object)));
-    filter.transpose().map_err(|error| WireError::from(error).within("where"))
+    let filter = fields
+        .object("where")?
+        .map(|object| Filter::from_value(&Value::Object(object)));
+    filter
+        .transpose()
+        .map_err(|error| WireError::from(error).within("where"))
 }

@@ -26,7 +26,48 @@ pub type Sink<'a> = dyn FnMut(String, Option<&ResumeToken>) + 'a;
 
 /// Writes a message of the subscription `id`.
 pub fn write(id: Option<&str>, message: &FeedMessage, sink: &mut Sink<'_>) {
-    write_within(MESSAGE_BYTES_MAX, id, message, sink);
+    match message {
+        FeedMessage::Subscribed { how, seq, token } => {
+            let mut out = begin("subscribed", id);
+            push(
+                &mut out,
+                format_args!(",\"how\":\"{}\",\"seq\":{seq}", how_name(*how)),
+            );
+            sink(finish(out, token.as_ref()), token.as_ref());
+        }
+        FeedMessage::Snapshot {
+            documents,
+            removed,
+            token,
+        } => {
+            let mut parts = SnapshotParts::new(id, token);
+            documents
+                .iter()
+                .for_each(|document| parts.document(document, sink));
+            removed.iter().for_each(|path| parts.removed(path, sink));
+            parts.emit(Some(token), sink);
+        }
+        FeedMessage::Current { seq, token } => {
+            let mut out = begin("current", id);
+            push(&mut out, format_args!(",\"seq\":{seq}"));
+            sink(finish(out, Some(token)), Some(token));
+        }
+        FeedMessage::Changes { commits, token } => {
+            let mut parts = ChangesParts::new(id, token);
+            commits.iter().for_each(|commit| parts.commit(commit, sink));
+            parts.emit(Some(token), sink);
+        }
+        FeedMessage::Checkpoint { seq, token } => {
+            let mut out = begin("checkpoint", id);
+            push(&mut out, format_args!(",\"seq\":{seq}"));
+            sink(finish(out, Some(token)), Some(token));
+        }
+        FeedMessage::Reset { reason } => {
+            let mut out = begin("reset", id);
+            push_text_member(&mut out, "reason", reason_name(*reason));
+            sink(finish(out, None), None);
+        }
+    }
 }
 
 /// Writes the last message of a subscription, which ends by an error. With a token it can go on
@@ -57,43 +98,6 @@ pub fn page(messages: &[FeedMessage], token: &ResumeToken, more: bool) -> String
     out
 }
 
-/// [`write`] with another limit than the wire's, so that tests can split small messages.
-fn write_within(bytes_max: usize, id: Option<&str>, message: &FeedMessage, sink: &mut Sink<'_>) {
-    match message {
-        FeedMessage::Subscribed { how, seq, token } => {
-            let mut out = begin("subscribed", id);
-            push(&mut out, format_args!(",\"how\":\"{}\",\"seq\":{seq}", how_name(*how)));
-            sink(finish(out, token.as_ref()), token.as_ref());
-        }
-        FeedMessage::Snapshot { documents, removed, token } => {
-            let mut parts = SnapshotParts::new(bytes_max, id, token);
-            documents.iter().for_each(|document| parts.document(document, sink));
-            removed.iter().for_each(|path| parts.removed(path, sink));
-            parts.emit(Some(token), sink);
-        }
-        FeedMessage::Current { seq, token } => {
-            let mut out = begin("current", id);
-            push(&mut out, format_args!(",\"seq\":{seq}"));
-            sink(finish(out, Some(token)), Some(token));
-        }
-        FeedMessage::Changes { commits, token } => {
-            let mut parts = ChangesParts::new(bytes_max, id, token);
-            commits.iter().for_each(|commit| parts.commit(commit, sink));
-            parts.emit(Some(token), sink);
-        }
-        FeedMessage::Checkpoint { seq, token } => {
-            let mut out = begin("checkpoint", id);
-            push(&mut out, format_args!(",\"seq\":{seq}"));
-            sink(finish(out, Some(token)), Some(token));
-        }
-        FeedMessage::Reset { reason } => {
-            let mut out = begin("reset", id);
-            push_text_member(&mut out, "reason", reason_name(*reason));
-            sink(finish(out, None), None);
-        }
-    }
-}
-
 fn finish(mut out: String, token: Option<&ResumeToken>) -> String {
     if let Some(token) = token {
         push_text_member(&mut out, "token", token.as_str());
@@ -102,9 +106,11 @@ fn finish(mut out: String, token: Option<&ResumeToken>) -> String {
     out
 }
 
-/// Bytes around the content of a message: the longest names, and a token.
-fn envelope_bytes(id: Option<&str>, token: &ResumeToken) -> usize {
-    96 + size::ESCAPE_MAX * (id.map_or(0, str::len) + token.as_str().len())
+/// Bytes that a message has room for beside its names, its id and its token.
+fn room(id: Option<&str>, token: &ResumeToken) -> usize {
+    const NAMES_BYTES: usize = 96;
+    let texts = id.map_or(0, str::len) + token.as_str().len();
+    MESSAGE_BYTES_MAX.saturating_sub(NAMES_BYTES + size::ESCAPE_MAX * texts)
 }
 
 /// A snapshot's documents on their way into as few messages as hold them.
@@ -117,9 +123,14 @@ struct SnapshotParts<'a> {
 }
 
 impl<'a> SnapshotParts<'a> {
-    fn new(bytes_max: usize, id: Option<&'a str>, token: &ResumeToken) -> SnapshotParts<'a> {
-        let room = bytes_max.saturating_sub(envelope_bytes(id, token));
-        SnapshotParts { id, room, documents: String::new(), removed: String::new() }
+    fn new(id: Option<&'a str>, token: &ResumeToken) -> SnapshotParts<'a> {
+        let room = room(id, token);
+        SnapshotParts {
+            id,
+            room,
+            documents: String::new(),
+            removed: String::new(),
+        }
     }
 
     fn document(&mut self, document: &Document, sink: &mut Sink<'_>) {
@@ -145,7 +156,10 @@ impl<'a> SnapshotParts<'a> {
 
     fn emit(&mut self, token: Option<&ResumeToken>, sink: &mut Sink<'_>) {
         let mut out = begin("snapshot", self.id);
-        push(&mut out, format_args!(",\"documents\":[{}]", self.documents));
+        push(
+            &mut out,
+            format_args!(",\"documents\":[{}]", self.documents),
+        );
         if !self.removed.is_empty() {
             push(&mut out, format_args!(",\"removed\":[{}]", self.removed));
         }
@@ -171,9 +185,13 @@ struct ChangesParts<'a> {
 }
 
 impl<'a> ChangesParts<'a> {
-    fn new(bytes_max: usize, id: Option<&'a str>, token: &ResumeToken) -> ChangesParts<'a> {
-        let room = bytes_max.saturating_sub(envelope_bytes(id, token));
-        ChangesParts { id, room, commits: String::new() }
+    fn new(id: Option<&'a str>, token: &ResumeToken) -> ChangesParts<'a> {
+        let room = room(id, token);
+        ChangesParts {
+            id,
+            room,
+            commits: String::new(),
+        }
     }
 
     fn commit(&mut self, commit: &Arc<FeedCommit>, sink: &mut Sink<'_>) {

@@ -55,7 +55,9 @@ impl Fields {
 
     pub(super) fn integer(&mut self, name: &str) -> Result<Option<u64>, WireError> {
         let is_integer = |value: &Value| value.as_number().and_then(|number| number.as_u64());
-        self.typed(name, "a non-negative integer", |value| is_integer(&value).ok_or(value))
+        self.typed(name, "a non-negative integer", |value| {
+            is_integer(&value).ok_or(value)
+        })
     }
 
     pub(super) fn array(&mut self, name: &str) -> Result<Option<Vec<Value>>, WireError> {
@@ -122,8 +124,10 @@ impl Fields {
             None => Ok(()),
             Some(name) => {
                 let name = clip(name);
-                Err(WireError::invalid_argument(format!("{what} has no field {name:?}"))
-                    .detail("field", name.as_str()))
+                Err(
+                    WireError::invalid_argument(format!("{what} has no field {name:?}"))
+                        .detail("field", name.as_str()),
+                )
             }
         }
     }

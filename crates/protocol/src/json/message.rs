@@ -102,19 +102,31 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
         "hello" => Ok(ClientMessage::Hello(read_hello(fields.called("hello"))?)),
         "commit" => {
             let (id, fields) = take_id(fields.called("commit"))?;
-            Ok(ClientMessage::Commit { id, request: read_commit(fields)? })
+            Ok(ClientMessage::Commit {
+                id,
+                request: read_commit(fields)?,
+            })
         }
         "get" => {
             let (id, fields) = take_id(fields.called("get"))?;
-            Ok(ClientMessage::Get { id, path: read_get(fields)? })
+            Ok(ClientMessage::Get {
+                id,
+                path: read_get(fields)?,
+            })
         }
         "query" => {
             let (id, fields) = take_id(fields.called("query"))?;
-            Ok(ClientMessage::Query { id, query: read_query(fields)? })
+            Ok(ClientMessage::Query {
+                id,
+                query: read_query(fields)?,
+            })
         }
         "subscribe" => {
             let (id, fields) = take_id(fields.called("subscribe"))?;
-            Ok(ClientMessage::Subscribe { id, request: read_subscribe(fields)? })
+            Ok(ClientMessage::Subscribe {
+                id,
+                request: read_subscribe(fields)?,
+            })
         }
         "unsubscribe" => {
             let (id, fields) = take_id(fields.called("unsubscribe"))?;
@@ -122,7 +134,11 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             Ok(ClientMessage::Unsubscribe { id })
         }
         "ping" => read_ping(fields.called("ping")),
-        "auth" => Err(refuse_with_text(fields.called("auth"), "auth", "access_token")),
+        "auth" => Err(refuse_with_text(
+            fields.called("auth"),
+            "auth",
+            "access_token",
+        )),
         "ack" => Err(refuse_with_text(fields.called("ack"), "ack", "token")),
         other => Err(WireError::invalid_argument(format!(
             "there is no message of type {:?}",
@@ -144,7 +160,10 @@ fn check_id(id: &str) -> Result<(), WireError> {
     if (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) {
         return Ok(());
     }
-    let message = format!("id must have 1 to {REQUEST_ID_BYTES_MAX} bytes, not {}", id.len());
+    let message = format!(
+        "id must have 1 to {REQUEST_ID_BYTES_MAX} bytes, not {}",
+        id.len()
+    );
     Err(WireError::invalid_argument(message).detail("field", "id"))
 }
 
@@ -152,7 +171,10 @@ fn read_hello(mut fields: Fields) -> Result<Hello, WireError> {
     let access_token = fields.string("access_token")?.map(String::from);
     let client = fields.string("client")?.map(String::from);
     fields.finish()?;
-    Ok(Hello { access_token, client })
+    Ok(Hello {
+        access_token,
+        client,
+    })
 }
 
 fn read_get(mut fields: Fields) -> Result<DocumentPath, WireError> {

@@ -28,7 +28,9 @@ pub(super) fn read_query(mut fields: Fields) -> Result<Query, WireError> {
     Ok(Query {
         collection,
         filter,
-        select: select.map(|select| request::select(select.iter().map(AsRef::as_ref))).transpose()?,
+        select: select
+            .map(|select| request::select(select.iter().map(AsRef::as_ref)))
+            .transpose()?,
         order_by: request::order_by(order_by.iter().map(AsRef::as_ref))?,
         limit: request::page_limit(limit)?,
         cursor,

@@ -17,14 +17,12 @@ pub(super) fn id(text: &[u8]) -> Option<String> {
             b'"' => {
                 next = end_of_string(text, offset)?;
                 let string = &text[offset..next];
-                match key {
-                    Some(name) if depth == 1 && after_colon => {
-                        if unescape(name).as_deref() == Some("id") {
-                            return unescape(string);
-                        }
+                if depth == 1 && after_colon {
+                    if key.and_then(unescape).as_deref() == Some("id") {
+                        return unescape(string);
                     }
-                    _ if depth == 1 => key = Some(string),
-                    _ => {}
+                } else if depth == 1 {
+                    key = Some(string);
                 }
             }
             b':' if depth == 1 => after_colon = true,
@@ -64,15 +62,32 @@ mod tests {
     #[test]
     fn the_id_is_found_in_what_is_refused() {
         let found = |text: &str| id(text.as_bytes());
-        assert_eq!(found(r#"{"type":"commit","id":"c1","x":{"a":1,"a":2}}"#).as_deref(), Some("c1"));
-        assert_eq!(found(r#"{"x":{"id":"no"},"y":["id","no"],"id":"c2"}"#).as_deref(), Some("c2"));
-        assert_eq!(found(r#" { "i\u0064" : "c\"3" , "#).as_deref(), Some("c\"3"));
+        assert_eq!(
+            found(r#"{"type":"commit","id":"c1","x":{"a":1,"a":2}}"#).as_deref(),
+            Some("c1")
+        );
+        assert_eq!(
+            found(r#"{"x":{"id":"no"},"y":["id","no"],"id":"c2"}"#).as_deref(),
+            Some("c2")
+        );
+        assert_eq!(
+            found(r#" { "i\u0064" : "c\"3" , "#).as_deref(),
+            Some("c\"3")
+        );
         assert_eq!(found(r#"{"name":"id","id":"c4"}"#).as_deref(), Some("c4"));
     }
 
     #[test]
     fn what_is_no_string_id_is_not_found() {
-        for text in [r#"{"id":1}"#, r#"{"id":"#, r#"["id","x"]"#, r#""id""#, "", "}{", r#"{"id":"\"#] {
+        for text in [
+            r#"{"id":1}"#,
+            r#"{"id":"#,
+            r#"["id","x"]"#,
+            r#""id""#,
+            "",
+            "}{",
+            r#"{"id":"\"#,
+        ] {
             assert_eq!(id(text.as_bytes()), None, "{text}");
         }
     }

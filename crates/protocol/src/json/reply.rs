@@ -39,10 +39,21 @@ pub struct WelcomeLimits {
 pub fn welcome(welcome: &Welcome) -> String {
     let mut out = begin("welcome", None);
     push_text_member(&mut out, "session", &welcome.session);
-    push(&mut out, format_args!(",\"epoch\":\"{}\",\"seq\":{}", welcome.epoch, welcome.seq));
-    push(&mut out, format_args!(",\"heartbeat_ms\":{},\"features\":", welcome.heartbeat_ms));
-    push_list(&mut out, &welcome.features, |out, feature| write_string(out, feature));
-    let WelcomeLimits { message_bytes, subscriptions } = welcome.limits;
+    push(
+        &mut out,
+        format_args!(",\"epoch\":\"{}\",\"seq\":{}", welcome.epoch, welcome.seq),
+    );
+    push(
+        &mut out,
+        format_args!(",\"heartbeat_ms\":{},\"features\":", welcome.heartbeat_ms),
+    );
+    push_list(&mut out, &welcome.features, |out, feature| {
+        write_string(out, feature)
+    });
+    let WelcomeLimits {
+        message_bytes,
+        subscriptions,
+    } = welcome.limits;
     push(
         &mut out,
         format_args!(
@@ -156,7 +167,9 @@ fn push_commit_members(out: &mut String, result: &CommitResult) {
     push(out, format_args!("\"seq\":{},\"time\":", result.seq));
     push_time(out, result.time);
     out.push_str(",\"paths\":");
-    push_list(out, &result.paths, |out, path| write_string(out, path.as_str()));
+    push_list(out, &result.paths, |out, path| {
+        write_string(out, path.as_str())
+    });
 }
 
 fn push_page_members(out: &mut String, page: &Page) {

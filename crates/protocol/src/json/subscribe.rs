@@ -12,8 +12,13 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     let collection = fields.required("collection", collection)?.parse()?;
     let filter = read_filter(&mut fields)?;
     let select = fields.strings("select")?;
-    let select = select.map(|select| request::select(select.iter().map(AsRef::as_ref))).transpose()?;
-    let from = fields.any("from").map(|value| read_from(Fields::of("from", value)?)).transpose()?;
+    let select = select
+        .map(|select| request::select(select.iter().map(AsRef::as_ref)))
+        .transpose()?;
+    let from = fields
+        .any("from")
+        .map(|value| read_from(Fields::of("from", value)?))
+        .transpose()?;
     let old = fields.flag("old")?.unwrap_or_default();
     let patch = fields.flag("patch")?.unwrap_or_default();
     let conflate = fields.flag("conflate")?.unwrap_or_default();
@@ -29,7 +34,12 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     }
     Ok(SubscribeRequest {
         collection,
-        view: View { filter, select, old, patch },
+        view: View {
+            filter,
+            select,
+            old,
+            patch,
+        },
         from: from.unwrap_or_default(),
         end_on_gap,
         checkpoint_interval_ms: request::checkpoint_interval_ms(interval_ms)?,
@@ -41,8 +51,16 @@ fn read_from(mut fields: Fields) -> Result<From, WireError> {
         fields.mark("now")?.map(|()| From::Now),
         fields.mark("snapshot")?.map(|()| From::Snapshot),
         fields.mark("beginning")?.map(|()| From::Beginning),
-        fields.string("token")?.map(|text| request::token(&text)).transpose()?.map(From::Token),
-        fields.string("time")?.map(|text| text.parse()).transpose()?.map(From::Time),
+        fields
+            .string("token")?
+            .map(|text| request::token(&text))
+            .transpose()?
+            .map(From::Token),
+        fields
+            .string("time")?
+            .map(|text| text.parse())
+            .transpose()?
+            .map(From::Time),
     ];
     fields.finish()?;
     let mut given = candidates.into_iter().flatten();

@@ -53,7 +53,10 @@ pub(super) fn push_list<T>(
 pub(super) fn push_document(out: &mut String, document: &Document) {
     out.push_str("{\"path\":");
     write_string(out, document.path.as_str());
-    push(out, format_args!(",\"version\":{},\"created_at\":", document.version));
+    push(
+        out,
+        format_args!(",\"version\":{},\"created_at\":", document.version),
+    );
     push_time(out, document.created_at);
     out.push_str(",\"updated_at\":");
     push_time(out, document.updated_at);
@@ -92,7 +95,11 @@ pub(super) fn push_change(out: &mut String, change: &Change, patch: Patch) {
     push_text_member(out, "path", change.path.as_str());
     push(out, format_args!(",\"version\":{}", change.version));
     let patch = change.patch.as_ref().filter(|_| patch == Patch::Kept);
-    let members = [("data", change.data.as_ref()), ("old", change.old.as_ref()), ("patch", patch)];
+    let members = [
+        ("data", change.data.as_ref()),
+        ("old", change.old.as_ref()),
+        ("patch", patch),
+    ];
     for (name, data) in members {
         if let Some(data) = data {
             push(out, format_args!(",\"{name}\":"));

@@ -1,7 +1,12 @@
 //! Protobuf messages and gRPC services of the package `wellspring.v1`, generated from `proto/` by
 //! `cargo xtask codegen`, and their conversions to and from the words of [`wellspring_types`].
 
+pub mod feed;
+
 mod batch;
+mod request;
+mod response;
+mod struct_form;
 
 /// What the code generator wrote.
 #[allow(
@@ -9,6 +14,7 @@ mod batch;
     unreachable_pub,
     clippy::all,
     clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
     clippy::too_many_lines,
     reason = "generated: its style is the generator's"
 )]
@@ -18,6 +24,7 @@ mod generated {
 
 pub use batch::{ChangeBatch, SharedCommit};
 pub use generated::*;
+pub use struct_form::ContentForm;
 
 /// The protobuf files as a serialised `google.protobuf.FileDescriptorSet`, comments and imported
 /// files included: what reflection serves.

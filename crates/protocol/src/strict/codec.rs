@@ -51,8 +51,8 @@ impl<U: Message + Name + Default> Decoder for StrictDecoder<U> {
     fn decode(&mut self, source: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let bytes = source.copy_to_bytes(source.remaining());
         check_request(&U::full_name(), &bytes).map_err(WireError::from)?;
-        let message = U::decode(bytes)
-            .map_err(|error| WireError::invalid_argument(error.to_string()))?;
+        let message =
+            U::decode(bytes).map_err(|error| WireError::invalid_argument(error.to_string()))?;
         Ok(Some(message))
     }
 }

@@ -49,10 +49,16 @@ pub(super) static TABLES: LazyLock<Tables> = LazyLock::new(|| {
 impl Tables {
     fn new(pool: &DescriptorPool) -> Tables {
         let all: Vec<MessageDescriptor> = pool.all_messages().collect();
-        let places: HashMap<&str, usize> =
-            all.iter().enumerate().map(|(place, message)| (message.full_name(), place)).collect();
+        let places: HashMap<&str, usize> = all
+            .iter()
+            .enumerate()
+            .map(|(place, message)| (message.full_name(), place))
+            .collect();
         let place = |message: &MessageDescriptor| places.get(message.full_name()).copied();
-        let messages = all.iter().map(|message| MessageTable::new(message, place)).collect();
+        let messages = all
+            .iter()
+            .map(|message| MessageTable::new(message, place))
+            .collect();
         let requests = pool
             .services()
             .flat_map(|service| service.methods().collect::<Vec<_>>())
@@ -90,11 +96,18 @@ impl MessageTable {
             "google.protobuf.Struct" | "google.protobuf.ListValue" => Nesting::Level,
             _ => Nesting::None,
         };
-        MessageTable { name: message.full_name().to_owned(), nesting, fields }
+        MessageTable {
+            name: message.full_name().to_owned(),
+            nesting,
+            fields,
+        }
     }
 
     pub(super) fn field(&self, number: u32) -> Option<Content> {
-        let index = self.fields.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        let index = self
+            .fields
+            .binary_search_by_key(&number, |(number, _)| *number)
+            .ok()?;
         Some(self.fields[index].1)
     }
 }

@@ -7,7 +7,10 @@ use crate::error::{Code, WireError};
 /// messages; a level of `Struct` is three of them, and a request needs a few around it.
 pub const STRUCT_DEPTH_MAX: usize = 30;
 
-const _: () = assert!(3 * STRUCT_DEPTH_MAX + 6 < 100, "prost reads whatever passes");
+const _: () = assert!(
+    3 * STRUCT_DEPTH_MAX + 6 < 100,
+    "prost reads whatever passes"
+);
 
 /// Why a request is refused before it is decoded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,14 +82,20 @@ fn walk(tables: &Tables, place: usize, bytes: &[u8], depth: usize) -> Result<(),
     while !cursor.bytes.is_empty() {
         let (number, wire_type) = cursor.key()?;
         let Some(content) = message.field(number) else {
-            return Err(StrictError::UnknownField { message: message.name.clone(), number });
+            return Err(StrictError::UnknownField {
+                message: message.name.clone(),
+                number,
+            });
         };
         match (content, wire_type) {
             (Content::Message(inner), LENGTH_DELIMITED) => {
                 walk(tables, inner, cursor.length_delimited()?, depth)?;
             }
             (Content::Message(_), _) => {
-                return Err(StrictError::NotAMessage { message: message.name.clone(), number });
+                return Err(StrictError::NotAMessage {
+                    message: message.name.clone(),
+                    number,
+                });
             }
             (Content::Scalar, wire_type) => cursor.skip(wire_type)?,
         }
@@ -107,7 +116,10 @@ struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     fn malformed(&self, reason: &'static str) -> StrictError {
-        StrictError::Malformed { message: self.message.name.clone(), reason }
+        StrictError::Malformed {
+            message: self.message.name.clone(),
+            reason,
+        }
     }
 
     /// A field's number and wire type.
@@ -151,7 +163,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn take(&mut self, length: u64) -> Result<&'a [u8], StrictError> {
-        let taken = usize::try_from(length).ok().and_then(|length| self.bytes.split_at_checked(length));
+        let taken = usize::try_from(length)
+            .ok()
+            .and_then(|length| self.bytes.split_at_checked(length));
         match taken {
             Some((taken, rest)) => {
                 self.bytes = rest;

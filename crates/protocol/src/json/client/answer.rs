@@ -98,19 +98,35 @@ impl ServerMessage {
             "welcome" => Ok(ServerMessage::Welcome(read_welcome(members)?)),
             "result" => {
                 let id = id.ok_or(ReadError::Field { field: "id" })?;
-                Ok(ServerMessage::Result { id, answer: read_answer(members)? })
+                Ok(ServerMessage::Result {
+                    id,
+                    answer: read_answer(members)?,
+                })
             }
-            "error" => Ok(ServerMessage::Error { id, error: read_error(members)? }),
+            "error" => Ok(ServerMessage::Error {
+                id,
+                error: read_error(members)?,
+            }),
             "ended" => {
                 let token = members.optional_text("token").map(ResumeToken::new);
-                Ok(ServerMessage::Ended { id, error: read_error(members)?, token })
+                Ok(ServerMessage::Ended {
+                    id,
+                    error: read_error(members)?,
+                    token,
+                })
             }
-            "pong" => Ok(ServerMessage::Pong { n: members.integer("n")? }),
+            "pong" => Ok(ServerMessage::Pong {
+                n: members.integer("n")?,
+            }),
             "closing" => Ok(ServerMessage::Closing(read_error(members)?)),
-            "auth_expiring" => Ok(ServerMessage::AuthExpiring { in_ms: members.integer("in_ms")? }),
+            "auth_expiring" => Ok(ServerMessage::AuthExpiring {
+                in_ms: members.integer("in_ms")?,
+            }),
             kind => Ok(match read_feed(kind, members)? {
                 Some(part) => ServerMessage::Feed { id, part },
-                None => ServerMessage::Unknown { kind: kind.to_owned() },
+                None => ServerMessage::Unknown {
+                    kind: kind.to_owned(),
+                },
             }),
         }
     }
@@ -139,14 +155,25 @@ fn read_answer(members: Members<'_>) -> Result<Answer, ReadError> {
     let seq = members.sequence("seq")?;
     if members.optional("paths").is_some() {
         let paths = parsed_all("paths", members.array("paths")?)?;
-        return Ok(Answer::Committed(CommitResult { seq, time: members.time("time")?, paths }));
+        return Ok(Answer::Committed(CommitResult {
+            seq,
+            time: members.time("time")?,
+            paths,
+        }));
     }
     if members.optional("documents").is_some() {
         let documents = read_documents(members.array("documents")?)?;
-        return Ok(Answer::Page(Page { documents, seq, cursor: members.optional_string("cursor") }));
+        return Ok(Answer::Page(Page {
+            documents,
+            seq,
+            cursor: members.optional_string("cursor"),
+        }));
     }
     match members.optional("document") {
-        Some(document) => Ok(Answer::Document { seq, document: read_document(document)? }),
+        Some(document) => Ok(Answer::Document {
+            seq,
+            document: read_document(document)?,
+        }),
         None => Ok(Answer::Done { seq }),
     }
 }

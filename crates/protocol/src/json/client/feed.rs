@@ -88,7 +88,10 @@ pub(super) fn read_feed(kind: &str, members: Members<'_>) -> Result<Option<FeedP
             removed: parsed_all("removed", members.optional_array("removed"))?,
             token: optional_token(),
         },
-        "current" => FeedPart::Current { seq: members.sequence("seq")?, token: token()? },
+        "current" => FeedPart::Current {
+            seq: members.sequence("seq")?,
+            token: token()?,
+        },
         "changes" => FeedPart::Changes {
             commits: members
                 .array("commits")?
@@ -97,8 +100,13 @@ pub(super) fn read_feed(kind: &str, members: Members<'_>) -> Result<Option<FeedP
                 .collect::<Result<_, ReadError>>()?,
             token: optional_token(),
         },
-        "checkpoint" => FeedPart::Checkpoint { seq: members.sequence("seq")?, token: token()? },
-        "reset" => FeedPart::Reset { reason: read_reason(members.text("reason")?) },
+        "checkpoint" => FeedPart::Checkpoint {
+            seq: members.sequence("seq")?,
+            token: token()?,
+        },
+        "reset" => FeedPart::Reset {
+            reason: read_reason(members.text("reason")?),
+        },
         _ => return Ok(None),
     }))
 }
@@ -110,7 +118,9 @@ fn read_commit(value: &Value) -> Result<ReceivedCommit, ReadError> {
         seq: members.sequence("seq")?,
         time: members.time("time")?,
         actor: members.optional_string("actor"),
-        mutation_id: members.optional_text("mutation_id").and_then(|text| text.parse().ok()),
+        mutation_id: members
+            .optional_text("mutation_id")
+            .and_then(|text| text.parse().ok()),
         changes: changes.collect::<Result<_, ReadError>>()?,
         more: members.flag("more"),
     })

@@ -40,7 +40,9 @@ impl<'a> Members<'a> {
         field: &'static str,
         read: impl FnOnce(&'a Value) -> Option<T>,
     ) -> Result<T, ReadError> {
-        self.optional(field).and_then(read).ok_or(ReadError::Field { field })
+        self.optional(field)
+            .and_then(read)
+            .ok_or(ReadError::Field { field })
     }
 
     pub(super) fn text(self, field: &'static str) -> Result<&'a str, ReadError> {
@@ -64,7 +66,9 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn optional_integer(self, field: &str) -> Option<u64> {
-        self.optional(field).and_then(Value::as_number).and_then(|number| number.as_u64())
+        self.optional(field)
+            .and_then(Value::as_number)
+            .and_then(|number| number.as_u64())
     }
 
     pub(super) fn sequence(self, field: &'static str) -> Result<Sequence, ReadError> {
@@ -76,7 +80,9 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn flag(self, field: &str) -> bool {
-        self.optional(field).and_then(Value::as_bool).unwrap_or_default()
+        self.optional(field)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
     }
 
     pub(super) fn array(self, field: &'static str) -> Result<&'a [Value], ReadError> {
@@ -84,7 +90,9 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn optional_array(self, field: &str) -> &'a [Value] {
-        self.optional(field).and_then(Value::as_array).unwrap_or_default()
+        self.optional(field)
+            .and_then(Value::as_array)
+            .unwrap_or_default()
     }
 
     pub(super) fn members(self, field: &'static str) -> Result<Members<'a>, ReadError> {
@@ -122,7 +130,10 @@ pub(super) fn parsed_all<T: FromStr>(
     values: &[Value],
 ) -> Result<Vec<T>, ReadError> {
     let parse = |value: &Value| value.as_str().and_then(|text| text.parse().ok());
-    values.iter().map(|value| parse(value).ok_or(ReadError::Field { field })).collect()
+    values
+        .iter()
+        .map(|value| parse(value).ok_or(ReadError::Field { field }))
+        .collect()
 }
 
 pub(super) fn read_document(value: &Value) -> Result<Document, ReadError> {

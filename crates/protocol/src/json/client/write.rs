@@ -84,7 +84,9 @@ fn push_write(out: &mut String, write: &Write) {
     }
     match write.precondition {
         None => {}
-        Some(Precondition::Version(version)) => push(out, format_args!(",\"if_version\":{version}")),
+        Some(Precondition::Version(version)) => {
+            push(out, format_args!(",\"if_version\":{version}"))
+        }
         Some(Precondition::Absent) => out.push_str(",\"if_absent\":true"),
         Some(Precondition::Exists) => out.push_str(",\"if_exists\":true"),
     }
@@ -125,7 +127,11 @@ fn push_read(out: &mut String, read: &Read) {
             write_string(out, path.as_str());
             push(out, format_args!(",\"version\":{version}}}"));
         }
-        Read::Query { collection, filter, at } => {
+        Read::Query {
+            collection,
+            filter,
+            at,
+        } => {
             out.push_str("{\"collection\":");
             write_string(out, collection.as_str());
             push_filter(out, filter.as_ref());
@@ -143,7 +149,9 @@ fn push_filter(out: &mut String, filter: Option<&Filter>) {
 fn push_select(out: &mut String, select: Option<&Select>) {
     if let Some(select) = select {
         out.push_str(",\"select\":");
-        push_list(out, select.fields(), |out, field| write_string(out, field.as_str()));
+        push_list(out, select.fields(), |out, field| {
+            write_string(out, field.as_str())
+        });
     }
 }
 
@@ -154,7 +162,9 @@ fn query_text(id: &str, query: &Query) -> String {
     push_select(&mut out, query.select.as_ref());
     if !query.order_by.is_empty() {
         out.push_str(",\"order_by\":");
-        push_list(&mut out, &query.order_by, |out, key| write_string(out, &key.to_string()));
+        push_list(&mut out, &query.order_by, |out, key| {
+            write_string(out, &key.to_string())
+        });
     }
     if query.limit != PAGE_DOCUMENTS_DEFAULT {
         push(&mut out, format_args!(",\"limit\":{}", query.limit));
@@ -181,7 +191,10 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
     }
     if request.checkpoint_interval_ms != CHECKPOINT_INTERVAL_MS {
         let interval_ms = request.checkpoint_interval_ms;
-        push(&mut out, format_args!(",\"checkpoint_interval_ms\":{interval_ms}"));
+        push(
+            &mut out,
+            format_args!(",\"checkpoint_interval_ms\":{interval_ms}"),
+        );
     }
     out
 }

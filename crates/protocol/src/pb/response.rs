@@ -1,0 +1,141 @@
+//! Responses of protobuf from the words of the domain.
+
+use prost::Message as _;
+use wellspring_types::limits::MESSAGE_BYTES_MAX;
+use wellspring_types::query::Page;
+use wellspring_types::write::CommitResult;
+use wellspring_types::{Document, Sequence, Timestamp};
+
+use super::generated as pb;
+use super::struct_form::{ContentForm, content};
+
+/// A time, exact to the millisecond as all of ours are.
+pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
+    let (seconds, millis) = (time.as_millis() / 1000, time.as_millis() % 1000);
+    // The year 9999 ends long before either overflows.
+    prost_types::Timestamp {
+        seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
+        nanos: i32::try_from(millis * 1_000_000).unwrap_or_default(),
+    }
+}
+
+impl pb::Document {
+    /// A document with its data in a form.
+    #[must_use]
+    pub fn of(document: &Document, form: ContentForm) -> pb::Document {
+        pb::Document {
+            path: document.path.as_str().to_owned(),
+            version: document.version.0,
+            created_at: Some(time(document.created_at)),
+            updated_at: Some(time(document.updated_at)),
+            data: Some(content(&document.data, form)),
+        }
+    }
+}
+
+impl pb::GetDocumentResponse {
+    /// A document as of a sequence. Where a Struct would make it too large for a message, it has
+    /// JSON text.
+    #[must_use]
+    pub fn of(document: &Document, seq: Sequence, form: ContentForm) -> pb::GetDocumentResponse {
+        let document = documents(std::slice::from_ref(document), form).pop();
+        pb::GetDocumentResponse {
+            document,
+            seq: seq.0,
+        }
+    }
+}
+
+impl pb::QueryResponse {
+    /// A page of a query. Where Structs would make it too large for a message, it has JSON text.
+    #[must_use]
+    pub fn of(page: Page, form: ContentForm) -> pb::QueryResponse {
+        let documents = documents(&page.documents, form);
+        pb::QueryResponse {
+            documents,
+            seq: page.seq.0,
+            cursor: page.cursor.unwrap_or_default(),
+        }
+    }
+}
+
+impl pb::ListDocumentsResponse {
+    /// A page of a collection. Where Structs would make it too large for a message, it has JSON
+    /// text.
+    #[must_use]
+    pub fn of(page: Page, form: ContentForm) -> pb::ListDocumentsResponse {
+        let pb::QueryResponse {
+            documents,
+            seq,
+            cursor,
+        } = pb::QueryResponse::of(page, form);
+        pb::ListDocumentsResponse {
+            documents,
+            seq,
+            cursor,
+        }
+    }
+}
+
+fn documents(documents: &[Document], form: ContentForm) -> Vec<pb::Document> {
+    // As Structs, numbers grow fivefold; a page is bounded by the bytes of its JSON. Those that
+    // still fit are Structs, the rest of the page is text.
+    let mut room = MESSAGE_BYTES_MAX.saturating_sub(documents.iter().map(json_max).sum());
+    let convert = |document: &Document| {
+        let written = pb::Document::of(document, form);
+        let growth = written.encoded_len().saturating_sub(json_max(document));
+        if growth > room {
+            return pb::Document::of(document, ContentForm::Json);
+        }
+        room -= growth;
+        written
+    };
+    documents.iter().map(convert).collect()
+}
+
+/// An upper bound of a document's bytes in a message, with its data as text.
+fn json_max(document: &Document) -> usize {
+    const NAMES_BYTES: usize = 80;
+    NAMES_BYTES + document.path.as_str().len() + document.data.as_bytes().len()
+}
+
+impl From<CommitResult> for pb::CommitResponse {
+    fn from(result: CommitResult) -> pb::CommitResponse {
+        let paths = result.paths.iter().map(|path| path.as_str().to_owned());
+        pb::CommitResponse {
+            seq: result.seq.0,
+            time: Some(time(result.time)),
+            paths: paths.collect(),
+        }
+    }
+}
+
+impl From<CommitResult> for pb::CreateDocumentResponse {
+    /// Of a commit of one write.
+    fn from(result: CommitResult) -> pb::CreateDocumentResponse {
+        let path = result.paths.first().map(|path| path.as_str().to_owned());
+        pb::CreateDocumentResponse {
+            seq: result.seq.0,
+            time: Some(time(result.time)),
+            path: path.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<CommitResult> for pb::UpdateDocumentResponse {
+    fn from(result: CommitResult) -> pb::UpdateDocumentResponse {
+        pb::UpdateDocumentResponse {
+            seq: result.seq.0,
+            time: Some(time(result.time)),
+        }
+    }
+}
+
+impl From<CommitResult> for pb::DeleteDocumentResponse {
+    fn from(result: CommitResult) -> pb::DeleteDocumentResponse {
+        pb::DeleteDocumentResponse {
+            seq: result.seq.0,
+            time: Some(time(result.time)),
+        }
+    }
+}
