@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
+
 /// Milliseconds since 1970-01-01T00:00:00Z. Shown as RFC 3339 in UTC with three decimals:
 /// `2026-11-24T09:00:00.000Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,14 +76,26 @@ impl std::str::FromStr for Timestamp {
     type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        let parsed: jiff::Timestamp = text.parse().map_err(|_discarded| TimestampError)?;
-        let millis = u64::try_from(parsed.as_millisecond()).map_err(|_negative| TimestampError)?;
-        if millis > Self::MAX.0 {
-            Err(TimestampError)
-        } else {
-            Ok(Timestamp(millis))
-        }
+        since_1970(text)
+            .filter(|time| *time <= Self::MAX)
+            .ok_or(TimestampError)
     }
+}
+
+/// Through the parts of the text rather than an instant of the library, whose last one is some
+/// hours before the last that RFC 3339 can write.
+fn since_1970(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
+    }
+    let local = pieces.date().to_datetime(pieces.time()?);
+    let offset = SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into());
+    let since = local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)) - offset;
+    if since.is_negative() {
+        return None;
+    }
+    u64::try_from(since.as_millis()).ok().map(Timestamp)
 }
 
 #[cfg(test)]
@@ -117,6 +133,10 @@ mod tests {
             "2026-11-24",
             "1969-12-31T23:59:59Z",
             "2026-13-01T00:00:00Z",
+            "2026-11-24T09:00:00",
+            "2026-11-24T09:00:00Z[UTC]",
+            "1969-12-31T23:59:59.9999Z",
+            "9999-12-31T23:59:59-01:00",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
         }

@@ -65,7 +65,9 @@ impl Filter {
         let node = canonical::normalize(parse::parse(value)?);
         let value = canonical::to_value(&node);
         // The canonical form has levels of its own, and must be a filter that can be sent.
-        json::check_depth([&value], DEPTH_MAX + 1).map_err(|_| FilterError::TooDeep)?;
+        if json::check_depth([&value], DEPTH_MAX + 1).is_err() {
+            return Err(FilterError::TooDeep);
+        }
         let canonical = json::canonical_text(&value).into();
         Ok(Filter(Arc::new(Inner { node, canonical })))
     }

@@ -9,6 +9,9 @@ use bigdecimal::num_bigint::BigInt;
 
 use crate::limits::NUMBER_BYTES_MAX;
 
+/// Integers of up to so many places are written plainly, as in ECMAScript.
+const PLAIN_PLACES: i64 = 21;
+
 /// A decimal in its one canonical form: d.ddd × 10^exponent, where the first and the last digit
 /// are not 0. Zero has no digits, no sign and the exponent 0. The digits are those of a number's
 /// text, from before and after its point, so that nothing is copied.
@@ -85,10 +88,13 @@ impl<'a> Decimal<'a> {
         self.digits().map(char::from).collect()
     }
 
+    fn places(&self) -> i64 {
+        i64::try_from(self.digit_count()).unwrap_or(i64::MAX)
+    }
+
     /// The power of ten of the last digit.
     fn last_exponent(&self) -> i64 {
-        let count = i64::try_from(self.digit_count()).unwrap_or(i64::MAX);
-        self.exponent.saturating_sub(count - 1)
+        self.exponent.saturating_sub(self.places() - 1)
     }
 
     fn is_zero(&self) -> bool {
@@ -145,20 +151,18 @@ impl<'a> Decimal<'a> {
         }
     }
 
-    /// The shorter of `1.25e40` and `125e38`.
-    fn scientific(&self) -> String {
+    /// `1.25e40`.
+    fn pointed(&self) -> String {
         let digits = self.digits_text();
-        let integer = format!("{digits}e{}", self.last_exponent());
-        let (first, rest) = digits.split_at(1);
-        if rest.is_empty() {
-            return integer;
+        match digits.split_at_checked(1) {
+            Some((first, rest)) if !rest.is_empty() => format!("{first}.{rest}e{}", self.exponent),
+            _ => format!("{digits}e{}", self.exponent),
         }
-        let pointed = format!("{first}.{rest}e{}", self.exponent);
-        if pointed.len() <= integer.len() {
-            pointed
-        } else {
-            integer
-        }
+    }
+
+    /// `125e38`.
+    fn pointless(&self) -> String {
+        format!("{}e{}", self.digits_text(), self.last_exponent())
     }
 }
 
@@ -174,25 +178,22 @@ impl Hash for Decimal<'_> {
     }
 }
 
-/// The canonical text: plain where that adds few zeros and fits into a number, else with an
-/// exponent. A number that fits has a canonical text that fits: see the property test.
+/// The canonical text: the first of `125`, `1.25e2` and `125e0` that fits into a number, but plain
+/// only where that adds few zeros. One of them is no longer than any other spelling.
 impl fmt::Display for Decimal<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_zero() {
             return f.write_str("0");
         }
         let sign = if self.is_negative { "-" } else { "" };
-        let plain_exponents = -7..places_max(21, self.digit_count());
-        if plain_exponents.contains(&self.exponent) {
-            let plain = self.plain();
-            if sign.len() + plain.len() <= NUMBER_BYTES_MAX {
-                return write!(f, "{sign}{plain}");
-            }
-        }
-        write!(f, "{sign}{}", self.scientific())
+        let fits = |text: &String| sign.len() + text.len() <= NUMBER_BYTES_MAX;
+        let plain_exponents = -7..self.places().max(PLAIN_PLACES);
+        let plain = plain_exponents
+            .contains(&self.exponent)
+            .then(|| self.plain());
+        let text = plain
+            .filter(fits)
+            .or_else(|| Some(self.pointed()).filter(fits));
+        write!(f, "{sign}{}", text.unwrap_or_else(|| self.pointless()))
     }
-}
-
-fn places_max(least: i64, digits: usize) -> i64 {
-    i64::try_from(digits).unwrap_or(i64::MAX).max(least)
 }

@@ -65,8 +65,7 @@ impl Number {
             .parse()
     }
 
-    /// Appends the one text that all equal numbers share; it is never longer than any of theirs
-    /// that is longer than [`NUMBER_BYTES_MAX`] allows.
+    /// Appends the one text that all equal numbers share. It is a number's text itself.
     pub(super) fn write_canonical(&self, out: &mut String) {
         out.push_str(&Decimal::of(&self.0).to_string());
     }

@@ -84,10 +84,7 @@ pub(crate) fn check_depth<'a>(
     for child in children {
         match child {
             Value::Array(elements) => check_depth(elements, below)?,
-            Value::Object(object) => {
-                let values: Vec<&Value> = object.iter().map(|(_, value)| value).collect();
-                check_depth(values, below)?;
-            }
+            Value::Object(object) => check_depth(object.values(), below)?,
             _ => {}
         }
     }
