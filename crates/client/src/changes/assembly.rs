@@ -1,0 +1,168 @@
+//! From messages as they arrive to events that are whole: parts of a commit are joined, documents
+//! of a snapshot held until it is complete, and what was shown before is dropped. No I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wellspring_types::feed::{From, How, ResetReason};
+use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence};
+
+use super::event::{ChangeEvent, Commit, Snapshot};
+use crate::wire::{FeedPart, ReceivedCommit};
+
+/// Where a feed is.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    /// Where a subscription has to begin to go on from here.
+    from: From,
+    /// The last sequence that was shown; older commits are repetitions.
+    shown: Sequence,
+    /// Documents of a snapshot that is not complete.
+    documents: BTreeMap<DocumentPath, Document>,
+    /// A commit of which parts are missing.
+    unfinished: Option<Commit>,
+    /// What is ready to be shown.
+    ready: VecDeque<ChangeEvent>,
+    /// The position of what was handed out last.
+    token: Option<ResumeToken>,
+}
+
+impl Assembly {
+    pub(crate) fn new(from: From) -> Assembly {
+        let token = match &from {
+            From::Token(token) => Some(token.clone()),
+            _ => None,
+        };
+        Assembly {
+            from,
+            shown: Sequence::ZERO,
+            documents: BTreeMap::new(),
+            unfinished: None,
+            ready: VecDeque::new(),
+            token,
+        }
+    }
+
+    /// Where a subscription has to begin to go on from here.
+    pub(crate) fn from(&self) -> &From {
+        &self.from
+    }
+
+    /// The position of what was handed out last.
+    pub(crate) fn token(&self) -> Option<&ResumeToken> {
+        self.token.as_ref()
+    }
+
+    /// Hands out the next event.
+    pub(crate) fn pop(&mut self) -> Option<ChangeEvent> {
+        let event = self.ready.pop_front()?;
+        if let Some(token) = event.token() {
+            self.token = Some(token.clone());
+        }
+        Some(event)
+    }
+
+    /// The subscription ended, maybe in the middle of a commit; the next one brings it again.
+    pub(crate) fn interrupt(&mut self, ended_at: Option<ResumeToken>) {
+        self.unfinished = None;
+        if let Some(token) = ended_at {
+            self.from = From::Token(token);
+        }
+    }
+
+    /// What was shown belongs to the past: a snapshot replaces it.
+    pub(crate) fn start_over(&mut self, reason: ResetReason) {
+        self.unfinished = None;
+        self.documents.clear();
+        self.shown = Sequence::ZERO;
+        self.from = From::Snapshot;
+        self.ready.push_back(ChangeEvent::Reset { reason });
+    }
+
+    /// Takes a message.
+    pub(crate) fn take(&mut self, part: FeedPart) {
+        match part {
+            FeedPart::Subscribed { how, seq, token } => self.subscribed(how, seq, token),
+            FeedPart::Snapshot {
+                documents,
+                removed,
+                token,
+            } => {
+                for document in documents {
+                    self.documents.insert(document.path.clone(), document);
+                }
+                for path in removed {
+                    self.documents.remove(&path);
+                }
+                if let Some(token) = token {
+                    self.from = From::Token(token);
+                }
+            }
+            FeedPart::Current { seq, token } => {
+                let documents = std::mem::take(&mut self.documents).into_values().collect();
+                self.shown = seq;
+                self.from = From::Token(token.clone());
+                self.ready.push_back(ChangeEvent::Snapshot(Snapshot {
+                    documents,
+                    seq,
+                    token,
+                }));
+            }
+            FeedPart::Changes { commits, token } => self.changes(commits, token),
+            FeedPart::Checkpoint { seq, token } => {
+                self.shown = self.shown.max(seq);
+                self.from = From::Token(token.clone());
+                self.ready.push_back(ChangeEvent::Checkpoint { seq, token });
+            }
+            FeedPart::Reset { reason } => self.start_over(reason),
+        }
+    }
+
+    fn subscribed(&mut self, how: How, seq: Sequence, token: Option<ResumeToken>) {
+        self.unfinished = None;
+        match how {
+            How::Live | How::Resumed => self.shown = self.shown.max(seq),
+            // A token of a place inside a snapshot goes on with the same one; else it is new.
+            How::Snapshot if matches!(self.from, From::Snapshot) => self.documents.clear(),
+            How::Snapshot => {}
+        }
+        if let Some(token) = token {
+            if self.ready.is_empty() {
+                self.token = Some(token.clone());
+            }
+            self.from = From::Token(token);
+        }
+    }
+
+    fn changes(&mut self, commits: Vec<ReceivedCommit>, token: Option<ResumeToken>) {
+        for part in commits.into_iter().filter(|part| part.seq > self.shown) {
+            let more = part.more;
+            let mut commit = match self.unfinished.take() {
+                Some(begun) if begun.seq == part.seq => begun,
+                _ => Commit {
+                    seq: part.seq,
+                    time: part.time,
+                    actor: part.actor,
+                    mutation_id: part.mutation_id,
+                    changes: Vec::with_capacity(part.changes.len()),
+                    token: None,
+                },
+            };
+            commit.changes.extend(part.changes);
+            if more {
+                self.unfinished = Some(commit);
+            } else {
+                self.ready.push_back(ChangeEvent::Commit(commit));
+            }
+        }
+        // Only now: commits of one message may be parts of one commit.
+        if let Some(ChangeEvent::Commit(last)) = self.ready.back_mut() {
+            self.shown = self.shown.max(last.seq);
+            if token.is_some() {
+                last.token.clone_from(&token);
+            }
+        }
+        if let Some(token) = token {
+            self.from = From::Token(token);
+        }
+    }
+}

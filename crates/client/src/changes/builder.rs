@@ -1,0 +1,114 @@
+//! What a feed is asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wellspring_types::feed::{From, SubscribeRequest, View};
+use wellspring_types::limits::CHECKPOINT_INTERVAL_MS;
+use wellspring_types::{CollectionPath, Filter, ResumeToken, Select, Timestamp};
+
+use super::stream::Changes;
+use crate::connection::Link;
+use crate::error::ChangesError;
+
+/// A request for a collection's changes, from [`crate::Client::changes`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `subscribe`"]
+pub struct ChangesBuilder {
+    link: Arc<Link>,
+    request: SubscribeRequest,
+}
+
+impl ChangesBuilder {
+    pub(crate) fn new(link: Arc<Link>, collection: CollectionPath) -> ChangesBuilder {
+        let request = SubscribeRequest {
+            collection,
+            view: View::default(),
+            from: From::Now,
+            end_on_gap: false,
+            checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
+        };
+        ChangesBuilder { link, request }
+    }
+
+    /// Only documents that match. One that stops matching arrives as a delete whose cause says so.
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.request.view.filter = Some(filter);
+        self
+    }
+
+    /// Only these fields of each document.
+    pub fn select(mut self, select: Select) -> Self {
+        self.request.view.select = Some(select);
+        self
+    }
+
+    /// Where to begin. With what is committed from now on, unless told otherwise.
+    pub fn from(mut self, from: From) -> Self {
+        self.request.from = from;
+        self
+    }
+
+    /// First all documents as they are, then every change.
+    pub fn from_snapshot(self) -> Self {
+        self.from(From::Snapshot)
+    }
+
+    /// First every change that is still kept.
+    pub fn from_beginning(self) -> Self {
+        self.from(From::Beginning)
+    }
+
+    /// Every change after what a token stands for.
+    pub fn after(self, token: ResumeToken) -> Self {
+        self.from(From::Token(token))
+    }
+
+    /// Every change at or after a time.
+    pub fn since(self, time: Timestamp) -> Self {
+        self.from(From::Time(time))
+    }
+
+    /// Changes carry the document as it was before.
+    pub fn with_old(mut self) -> Self {
+        self.request.view.old = true;
+        self
+    }
+
+    /// Updates carry the difference as a merge patch (RFC 7396).
+    pub fn with_patch(mut self) -> Self {
+        self.request.view.patch = true;
+        self
+    }
+
+    /// Where the feed cannot go on from its position it ends with an error, instead of a reset and
+    /// a snapshot.
+    pub fn end_on_gap(mut self) -> Self {
+        self.request.end_on_gap = true;
+        self
+    }
+
+    /// The longest time between two checkpoints of a quiet feed. 25 s unless told otherwise.
+    pub fn checkpoint_interval(mut self, interval: Duration) -> Self {
+        self.request.checkpoint_interval_ms =
+            u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Subscribes, and waits until the server has pinned the position: what is committed after
+    /// this returns, the stream shows.
+    ///
+    /// # Errors
+    /// If the server refuses, or there is no answer within the client's request timeout.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the subscription.
+    pub async fn subscribe(self) -> Result<Changes, ChangesError> {
+        let after = self.link.options.request_timeout;
+        let mut changes = Changes::new(self.link, self.request);
+        match tokio::time::timeout(after, changes.established()).await {
+            Ok(established) => established.map(|()| changes),
+            Err(_elapsed) => Err(ChangesError::TimedOut { after }),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The handle that applications hold.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use wellspring_protocol::error::Code;
+use wellspring_types::query::{Page, Query};
+use wellspring_types::write::{CommitRequest, CommitResult, Write};
+use wellspring_types::{CollectionPath, Data, Document, DocumentPath, MutationId, Object};
+
+use crate::ClientBuilder;
+use crate::changes::ChangesBuilder;
+use crate::connection::{Link, Request};
+use crate::error::{ConnectError, RequestError};
+use crate::wire::{self, Answer};
+
+/// A connection to a Wellspring server. Clones are cheap and share it; it closes with the last of
+/// them and of the streams made from them, or by [`Client::close`].
+///
+/// A lost connection is made again by itself. Requests that wait meanwhile are sent again:
+/// reading twice is harmless, and every commit carries a mutation id, by which the server
+/// recognises a repetition and answers with the first result.
+#[derive(Clone, Debug)]
+pub struct Client {
+    link: Arc<Link>,
+}
+
+impl Client {
+    /// Connects to a URL like `http://127.0.0.1:7654`.
+    ///
+    /// # Errors
+    /// If the URL is not a server's, nobody answers there in time, or the server refuses.
+    pub async fn connect(url: &str) -> Result<Client, ConnectError> {
+        Client::builder(url).connect().await
+    }
+
+    /// Settings other than the usual ones.
+    pub fn builder(url: &str) -> ClientBuilder {
+        ClientBuilder::new(url)
+    }
+
+    pub(crate) fn new(link: Arc<Link>) -> Client {
+        Client { link }
+    }
+
+    /// Applies all writes of a request, or none of them. Without a mutation id it gets a random
+    /// one.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over: then the outcome is unknown, and the error has the
+    /// mutation id with which to ask again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the outcome unknown.
+    pub async fn commit(&self, mut request: CommitRequest) -> Result<CommitResult, RequestError> {
+        let mutation_id = match &request.mutation_id {
+            Some(mutation_id) => mutation_id.clone(),
+            None => random_mutation_id()?,
+        };
+        request.mutation_id = Some(mutation_id.clone());
+        let id = self.link.next_id();
+        let text = wire::commit(id, request);
+        match self
+            .link
+            .request(Request {
+                id,
+                text,
+                mutation_id: Some(mutation_id),
+            })
+            .await?
+        {
+            Answer::Committed(result) => Ok(result),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// Creates a document, which must be absent.
+    ///
+    /// # Errors
+    /// As [`Client::commit`]; `already_exists` if it is there.
+    pub async fn insert(
+        &self,
+        path: DocumentPath,
+        data: Data,
+    ) -> Result<CommitResult, RequestError> {
+        self.write(Write::insert(path, data)).await
+    }
+
+    /// Creates or replaces a document.
+    ///
+    /// # Errors
+    /// As [`Client::commit`].
+    pub async fn set(&self, path: DocumentPath, data: Data) -> Result<CommitResult, RequestError> {
+        self.write(Write::set(path, data)).await
+    }
+
+    /// Changes parts of a document by a merge patch (RFC 7396): `null` removes a member.
+    ///
+    /// # Errors
+    /// As [`Client::commit`]; `not_found` if there is no such document.
+    pub async fn update(
+        &self,
+        path: DocumentPath,
+        patch: Object,
+    ) -> Result<CommitResult, RequestError> {
+        self.write(Write::update(path, patch)).await
+    }
+
+    /// Removes a document.
+    ///
+    /// # Errors
+    /// As [`Client::commit`]; `not_found` if there is no such document.
+    pub async fn delete(&self, path: DocumentPath) -> Result<CommitResult, RequestError> {
+        self.write(Write::delete(path)).await
+    }
+
+    async fn write(&self, write: Write) -> Result<CommitResult, RequestError> {
+        self.commit(CommitRequest::of(vec![write])).await
+    }
+
+    /// Reads a document; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over.
+    pub async fn get(&self, path: DocumentPath) -> Result<Option<Document>, RequestError> {
+        let id = self.link.next_id();
+        let text = wire::get(id, path);
+        match self
+            .link
+            .request(Request {
+                id,
+                text,
+                mutation_id: None,
+            })
+            .await
+        {
+            Ok(Answer::Document { document, .. }) => Ok(Some(document)),
+            Ok(_) => Err(RequestError::UnexpectedAnswer),
+            Err(error) if error.code() == Some(Code::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one page of a query. All pages that follow by cursor are exact as of the first one's
+    /// sequence.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over; `token_expired` if a page comes too late.
+    pub async fn query(&self, query: Query) -> Result<Page, RequestError> {
+        let id = self.link.next_id();
+        let text = wire::query(id, query);
+        match self
+            .link
+            .request(Request {
+                id,
+                text,
+                mutation_id: None,
+            })
+            .await?
+        {
+            Answer::Page(page) => Ok(page),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// The changes of a collection.
+    pub fn changes(&self, collection: CollectionPath) -> ChangesBuilder {
+        ChangesBuilder::new(Arc::clone(&self.link), collection)
+    }
+
+    /// Closes the connection for all clones and streams, and waits until its task has ended.
+    pub async fn close(&self) {
+        self.link.close().await;
+    }
+}
+
+/// 16 random bytes in hexadecimal.
+fn random_mutation_id() -> Result<MutationId, RequestError> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(RequestError::Random)?;
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+    }
+    text.parse()
+        .map_err(|_unreachable| RequestError::UnexpectedAnswer)
+}
