@@ -51,6 +51,11 @@ impl Object {
         }
     }
 
+    /// Gives up memory for further members.
+    pub(super) fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     /// Removes `key`; the others keep their order, which takes time in proportion to their number.
     /// To remove many, see [`Object::retain`].
     pub fn remove(&mut self, key: &str) -> Option<Value> {

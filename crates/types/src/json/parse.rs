@@ -79,6 +79,7 @@ impl<'a> Parser<'a> {
             }
             self.skip_white_space();
             if self.take(b'}') {
+                object.shrink_to_fit();
                 return Ok(object);
             }
             if !self.take(b',') {
@@ -99,6 +100,8 @@ impl<'a> Parser<'a> {
             elements.push(self.value(below)?);
             self.skip_white_space();
             if self.take(b']') {
+                // Room for more would be most of the memory of many small arrays.
+                elements.shrink_to_fit();
                 return Ok(elements);
             }
             if !self.take(b',') {

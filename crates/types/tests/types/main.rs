@@ -7,6 +7,7 @@
 )]
 
 mod arbitrary;
+mod data;
 mod field;
 mod filter;
 mod filter_model;
