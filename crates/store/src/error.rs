@@ -79,6 +79,9 @@ pub enum StoreError {
     /// and the batch repeated.
     #[error("an earlier apply failed: the store must be opened again")]
     ApplyFailed,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
     /// A document was replaced again and again while it was read.
     #[error("document {id:?} of collection {} was overtaken by writes", collection.0)]
     Overtaken {
@@ -111,6 +114,9 @@ pub enum Damage {
     /// It is not there although it must be.
     #[error("missing")]
     Missing,
+    /// Others that must stand before it, or after it all, are not there.
+    #[error("gap beside it")]
+    Gap,
 }
 
 /// Key of an entry; shown with everything but printable ASCII escaped.

@@ -6,6 +6,8 @@ mod memory;
 mod model;
 mod sled_store;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use digest::Digest;
 pub use error::{Damage, Key, StoreError};

@@ -53,8 +53,8 @@ impl Store for MemoryStore {
         let mut state = self.write();
         batch.check_follows(state.applied)?;
         state.collections.extend(batch.collections.iter().cloned());
+        state.digest.batch(batch);
         for change in &batch.changes {
-            state.digest.change(change);
             let place = (change.collection, change.id.clone());
             match &change.after {
                 Some(after) => state.documents.insert(place, after.clone()),
@@ -142,6 +142,9 @@ impl Store for MemoryStore {
                 .found
                 .add((*collection, id), document.version, &document.data);
             scrub.documents += 1;
+        }
+        for (id, path) in &state.collections {
+            scrub.found.add_collection(*id, path);
         }
         Ok(scrub)
     }

@@ -22,11 +22,11 @@ pub struct Batch {
     /// Where the store stands after this batch. While a snapshot is loaded in several batches it
     /// stays at the default; the last of them brings the snapshot's.
     pub applied: Applied,
-    /// Collections that got their number in these commits.
+    /// Collections that got their number in these commits: each once in a store's life.
     pub collections: Vec<(CollectionId, CollectionPath)>,
     /// Changes in the order of their commits; a document may occur more than once.
     pub changes: Vec<StoreChange>,
-    /// Mutation ids of these commits, in order of their ordinals.
+    /// Mutation ids of these commits, in the rising order of their ordinals.
     pub mutations: Vec<RememberedMutation>,
     /// Mutation ids with this ordinal or a smaller one are forgotten; 0 forgets none. It never
     /// goes back: a smaller one than before changes nothing.

@@ -54,7 +54,7 @@ impl<'sink> Writer<'sink> {
     }
 }
 
-/// Writes a batch, and `kept` as the last of it.
+/// Writes a batch, and `kept` as the last of it, with its mutations added.
 ///
 /// The order is what readers and a crash rely on: the new chunks of all documents, then all
 /// heads, then the deletion of all old chunks. Where they share one of sled's batches its order
@@ -67,7 +67,7 @@ impl<'sink> Writer<'sink> {
 pub(super) fn write(
     db: &sled::Db,
     batch: &Batch,
-    kept: &Kept,
+    kept: &mut Kept,
     writer: &mut Writer<'_>,
 ) -> Result<(), StoreError> {
     for (collection, path) in &batch.collections {
@@ -87,7 +87,7 @@ pub(super) fn write(
     }
     mutations::forget(db, writer, kept.forgotten_through, batch.mutations.len())?;
     for mutation in &batch.mutations {
-        mutations::remember(writer, mutation)?;
+        mutations::remember(writer, mutation, &mut kept.mutations)?;
     }
     writer.insert(keys::APPLIED.to_vec(), kept.encode())?;
     if writer.operations > 0 {

@@ -22,27 +22,29 @@ const FORMAT: u32 = 1;
 pub(super) struct Kept {
     pub applied: Applied,
     pub digest: Digest,
+    /// Sum of all mutations ever remembered, see [`super::chain`].
+    pub mutations: Digest,
     /// Mutation ids up to this ordinal are forgotten, whether they are deleted already or not.
     pub forgotten_through: u64,
 }
 
 impl Kept {
+    /// What is kept after a batch, but for `mutations`, which advances as they are written.
     pub(super) fn after(mut self, batch: &Batch) -> Kept {
         self.applied = batch.applied;
         self.forgotten_through = self.forgotten_through.max(batch.forget_mutations_through);
-        for change in &batch.changes {
-            self.digest.change(change);
-        }
+        self.digest.batch(batch);
         self
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut value = Vec::with_capacity(52);
+        let mut value = Vec::with_capacity(68);
         value.extend_from_slice(&self.applied.sequence.0.to_be_bytes());
         value.extend_from_slice(&self.applied.position.to_be_bytes());
         value.extend_from_slice(&self.applied.mutations.to_be_bytes());
         value.extend_from_slice(&self.forgotten_through.to_be_bytes());
         value.extend_from_slice(&self.digest.bits().to_be_bytes());
+        value.extend_from_slice(&self.mutations.bits().to_be_bytes());
         seal(keys::APPLIED, value)
     }
 
@@ -56,10 +58,12 @@ impl Kept {
         };
         let forgotten_through = fields.u64()?;
         let digest = Digest::from_bits(fields.u128()?);
+        let mutations = Digest::from_bits(fields.u128()?);
         fields.end()?;
         Ok(Kept {
             applied,
             digest,
+            mutations,
             forgotten_through,
         })
     }

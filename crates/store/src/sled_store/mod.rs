@@ -1,6 +1,9 @@
 //! The store on disk. Everything that knows sled is in this module.
 
 mod apply;
+mod chain;
+#[cfg(test)]
+mod crash_tests;
 mod files;
 mod guard;
 mod kept;
@@ -86,9 +89,9 @@ impl SledStore {
         self.apply_waits.store(true, Ordering::Release);
         let mut turn = lock(&self.turn);
         self.apply_waits.store(false, Ordering::Release);
-        let kept = kept.after(batch);
+        let mut kept = kept.after(batch);
         let written =
-            guard::catch(|| apply::write(self.db(), batch, &kept, &mut Writer::new(sink)));
+            guard::catch(|| apply::write(self.db(), batch, &mut kept, &mut Writer::new(sink)));
         if let Err(error) = written {
             self.failed.store(true, Ordering::Release);
             return Err(error);

@@ -4,41 +4,51 @@ use bytes::Bytes;
 use wellspring_types::Sequence;
 
 use super::apply::Writer;
+use super::chain::Link;
 use super::keys;
 use super::read::{Lookup, Read, entry};
-use super::value::{Fields, Stamp, chunk_count, chunks, decode_head, encode_head, seal, unseal};
+use super::value::{Fields, Stamp, chunk_count, chunks, decode_head, encode_head};
 use crate::error::{Damage, from_sled};
-use crate::{RememberedMutation, StoreError};
+use crate::{Digest, RememberedMutation, StoreError};
 
 /// Deletions of forgotten mutations in one apply, beside two for each one that is added: however
 /// many are forgotten at once, no apply is held up by them, and yet their number shrinks.
 const FORGOTTEN_PER_APPLY: usize = 64;
 
-/// Writes one mutation: its chunks, the entry by which its ordinal finds it, and its head.
+/// Writes one mutation, its chunks first, and the link by which its ordinal finds it; `through`
+/// becomes the sum of the chain with it.
 pub(super) fn remember(
     writer: &mut Writer<'_>,
     mutation: &RememberedMutation,
+    through: &mut Digest,
 ) -> Result<(), StoreError> {
     let key = keys::mutation(mutation.principal.as_deref(), &mutation.id);
     let payload = encode(mutation);
     for (index, chunk) in chunks(&payload) {
         writer.insert(keys::mutation_chunk(mutation.ordinal, index), chunk.into())?;
     }
-    let ordinal_key = keys::ordinal(mutation.ordinal);
-    let mut found = chunk_count(payload.len()).to_be_bytes().to_vec();
-    found.extend_from_slice(&key);
-    let found = seal(&ordinal_key, found);
-    writer.insert(ordinal_key, found)?;
     let stamp = Stamp {
         version: Sequence(mutation.ordinal),
         created_at: mutation.time,
         updated_at: mutation.time,
     };
     let head = encode_head(&key, &stamp, &payload);
+    let checksum = crc32c::crc32c(&payload);
+    through.add_mutation(mutation.ordinal, &key, checksum);
+    let (link_key, link) = Link {
+        ordinal: mutation.ordinal,
+        key: key.as_slice().into(),
+        chunk_count: chunk_count(payload.len()),
+        checksum,
+        through: *through,
+    }
+    .encode();
+    writer.insert(link_key, link)?;
     writer.insert(key, head)
 }
 
-/// Deletes mutations with ordinals up to `through`, oldest first, as many as one apply may.
+/// Deletes mutations with ordinals below the newest one up to `through`, oldest first, as many as
+/// one apply may. The newest itself stays until another takes its place: the chain begins there.
 ///
 /// It looks at what is in the store, so it must come before the same apply remembers anything.
 pub(super) fn forget(
@@ -48,27 +58,31 @@ pub(super) fn forget(
     added: usize,
 ) -> Result<(), StoreError> {
     let end = keys::ordinal(through);
-    let entries = db.range(keys::ORDINALS..=end.as_slice());
-    for entry in entries.take(FORGOTTEN_PER_APPLY.saturating_add(added.saturating_mul(2))) {
-        let (ordinal_key, value) = entry.map_err(from_sled)?;
-        let ordinal = keys::parse_ordinal(&ordinal_key);
-        let ordinal = ordinal.ok_or_else(|| Damage::Length.of(&ordinal_key))?;
-        let mut fields = unseal(&ordinal_key, &value)?;
-        let chunk_count = fields.u32()?;
-        let key = fields.rest();
-        // The same client may have used the id again since: then its head belongs to a newer
-        // ordinal and stays.
-        if let Some(head) = db.lookup(key)?
-            && decode_head(key, &head)?.stamp.version.0 == ordinal
-        {
-            writer.remove(key.to_vec())?;
+    let links = db.range(keys::ORDINALS..=end.as_slice());
+    let most = FORGOTTEN_PER_APPLY.saturating_add(added.saturating_mul(2));
+    let mut newest = None;
+    for entry in links.take(most.saturating_add(1)) {
+        let (key, value) = entry.map_err(from_sled)?;
+        if let Some(link) = newest.replace(Link::decode(&key, &value)?) {
+            delete(db, writer, &link)?;
         }
-        for index in 0..chunk_count {
-            writer.remove(keys::mutation_chunk(ordinal, index))?;
-        }
-        writer.remove(ordinal_key.to_vec())?;
     }
     Ok(())
+}
+
+fn delete(db: &sled::Db, writer: &mut Writer<'_>, link: &Link) -> Result<(), StoreError> {
+    let key = &*link.key;
+    // The same client may have used the id again since: then its head belongs to a newer ordinal
+    // and stays.
+    if let Some(head) = db.lookup(key)?
+        && decode_head(key, &head)?.stamp.version.0 == link.ordinal
+    {
+        writer.remove(key.to_vec())?;
+    }
+    for index in 0..link.chunk_count {
+        writer.remove(keys::mutation_chunk(link.ordinal, index))?;
+    }
+    writer.remove(keys::ordinal(link.ordinal))
 }
 
 /// Looks a mutation up by its key.
@@ -100,7 +114,11 @@ fn encode(mutation: &RememberedMutation) -> Vec<u8> {
     payload
 }
 
-fn decode(key: &[u8], stamp: &Stamp, payload: &Bytes) -> Result<RememberedMutation, StoreError> {
+pub(super) fn decode(
+    key: &[u8],
+    stamp: &Stamp,
+    payload: &Bytes,
+) -> Result<RememberedMutation, StoreError> {
     let (principal, id) = keys::parse_mutation(key).ok_or_else(|| Damage::Text.of(key))?;
     let mut fields = Fields::new(key, payload);
     let digest = fields.take()?;

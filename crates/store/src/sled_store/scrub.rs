@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 
 use wellspring_types::CollectionId;
 
+use super::chain::Walk;
 use super::read::{Read, document};
-use super::{SledStore, guard, keys, lock, mutations};
+use super::{SledStore, guard, keys, lock};
 use crate::error::{Damage, from_sled};
 use crate::{Digest, Scrub, StoreChange, StoreError};
 
@@ -75,26 +76,40 @@ impl SledStore {
     pub(super) fn scrub_all(&self) -> Result<Scrub, StoreError> {
         let _one_at_a_time = lock(&self.scrubbing);
         *lock(&self.turn) = Some(Progress::default());
-        let scrub = self.scrub_documents();
+        let scrub = self.in_turns(|progress| {
+            let progress = progress.get_or_insert_default();
+            if progress.read_page(self.db())? {
+                return Ok(None);
+            }
+            // They are few, and read in the turn in which all documents are.
+            let mut found = progress.found;
+            for (id, path) in self.read_collections()? {
+                found.add_collection(id, &path);
+            }
+            let kept = self.kept().digest;
+            Ok(Some(Scrub {
+                documents: progress.documents,
+                kept,
+                found,
+            }))
+        });
         *lock(&self.turn) = None;
         let scrub = scrub?;
-        guard::catch(|| self.read_the_rest())?;
+        let mut walk = Walk::default();
+        self.in_turns(|_| Ok((!walk.page(self.db(), &self.kept())?).then_some(())))?;
         Ok(scrub)
     }
 
-    fn scrub_documents(&self) -> Result<Scrub, StoreError> {
+    /// Calls `step` until it has a result, each time while `apply` waits.
+    fn in_turns<T>(
+        &self,
+        mut step: impl FnMut(&mut Option<Progress>) -> Result<Option<T>, StoreError>,
+    ) -> Result<T, StoreError> {
         loop {
             let mut turn = lock(&self.turn);
             self.check_not_failed()?;
-            let progress = turn.get_or_insert_default();
-            let more = guard::catch(|| progress.read_page(self.db()))?;
-            if !more {
-                let (documents, found) = (progress.documents, progress.found);
-                return Ok(Scrub {
-                    documents,
-                    kept: self.kept().digest,
-                    found,
-                });
+            if let Some(result) = guard::catch(|| step(&mut turn))? {
+                return Ok(result);
             }
             drop(turn);
             // The mutex is not fair: without this the loop could take it again and again before
@@ -103,14 +118,5 @@ impl SledStore {
                 std::thread::yield_now();
             }
         }
-    }
-
-    /// Collections and mutations have no digest, but what is there must decode.
-    fn read_the_rest(&self) -> Result<(), StoreError> {
-        self.read_collections()?;
-        for key in self.db().scan_prefix(keys::MUTATIONS).keys() {
-            mutations::find(self.db(), &key.map_err(from_sled)?)?;
-        }
-        Ok(())
     }
 }
