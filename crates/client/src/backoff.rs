@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(Backoff::new(policy()).next_with(0).as_millis(), 50);
         assert_eq!(
             Backoff::new(policy()).next_with(u32::MAX / 2).as_millis(),
-            74
+            75
         );
     }
 

@@ -115,8 +115,8 @@ async fn greet(address: &Address, options: &Options) -> Result<Socket, ConnectEr
         .map_err(handshake)?;
     outgoing.flush().await.map_err(handshake)?;
     let heartbeat_ms = welcome(address, &mut incoming).await?;
-    // As long as the server's own patience with us, for the default heartbeat: 60 s.
-    let silence_max = Duration::from_millis(heartbeat_ms.saturating_mul(2).saturating_add(10_000));
+    // As long as the server's own patience with us: 60 s for the default heartbeat of 25 s.
+    let silence_max = Duration::from_millis(heartbeat_ms.saturating_mul(12) / 5);
     Ok(Socket {
         incoming,
         outgoing,
