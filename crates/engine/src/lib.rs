@@ -1,1 +1,63 @@
-//! Wellspring's engine: an embeddable document database whose log is its change feed.
+//! Wellspring's engine: an embeddable database of JSON documents whose log is its change feed.
+//!
+//! ```
+//! use wellspring_engine::{Database, Options};
+//! use wellspring_types::Data;
+//! use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
+//! use wellspring_types::write::{CommitRequest, Write};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+//! # let data_dir = directory.path().join("data");
+//! let database = Database::open(Options::new(data_dir), &mut |_progress| {})?;
+//! runtime.block_on(async {
+//!     let rooms = "rooms".parse()?;
+//!     let mut changes = database.subscribe(SubscribeRequest::new(rooms, From::Now))?;
+//!
+//!     let write = Write::set("rooms/42".parse()?, Data::parse(br#"{"topic": "tea"}"#)?);
+//!     let committed = database.commit(CommitRequest::of(vec![write])).await?;
+//!
+//!     let subscribed = changes.next().await?;
+//!     assert!(matches!(subscribed, FeedMessage::Subscribed { .. }));
+//!     let FeedMessage::Changes { commits, .. } = changes.next().await? else { panic!() };
+//!     assert_eq!(commits[0].seq, committed.seq);
+//!     database.close().await?;
+//!     Ok(())
+//! })
+//! # }
+//! ```
+//!
+//! A commit is durable before it is visible, and visible before it is acknowledged; see the
+//! project's `docs/architecture.md` for the way of one write through these modules:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `open` | META, the lock, recovery, rebuilding the store from the log |
+//! | `pipeline` | the writer's thread: check, append, sync, make visible, acknowledge |
+//! | `visible` | the overlay: what is visible and not yet in the store |
+//! | `apply` | the apply thread: from the overlay into the store |
+//! | `read` | get, exact reads as of one sequence, queries and their pages |
+//! | `feed` | the hub that matches commits to subscriptions; subscriptions |
+//! | `token` | resume tokens and page cursors |
+
+mod apply;
+mod collections;
+mod commit;
+mod database;
+mod feed;
+mod open;
+mod options;
+mod pipeline;
+mod read;
+mod store;
+mod token;
+mod visible;
+
+pub use commit::{CommitError, EffectError};
+pub use database::{CloseError, Database, Health, ReadOnlyReason};
+pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
+pub use open::{MetaError, OpenError, OpenProgress};
+pub use options::{Clock, Options, SystemClock};
+pub use read::ReadError;
+pub use token::TokenError;

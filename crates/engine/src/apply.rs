@@ -1,0 +1,159 @@
+//! The apply thread: moves what is visible from the overlay into the store, behind the writer.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use wellspring_store::{
+    Batch, RememberedMutation, StoreChange, StoreError, StoredDocument,
+};
+
+use crate::commit::{Commit, DocumentChange, Group};
+use crate::store::OpenStore;
+use crate::visible::Visible;
+
+/// Changes that one batch takes, of more than one group.
+const BATCH_CHANGES: usize = 256;
+/// Groups applied between two flushes of the store, which only shorten what a crash has to replay.
+const FLUSH_EVERY_BYTES: usize = 64 << 20;
+
+/// Groups that wait to be applied. Its bound is the overlay's, which holds the same groups.
+#[derive(Default)]
+pub(crate) struct ApplyQueue {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    groups: VecDeque<Arc<Group>>,
+    closed: bool,
+}
+
+impl ApplyQueue {
+    pub(crate) fn push(&self, group: Arc<Group>) {
+        self.queue.lock().groups.push_back(group);
+        self.changed.notify_one();
+    }
+
+    /// Nothing more will be pushed: the thread ends once everything is applied.
+    pub(crate) fn close(&self) {
+        self.queue.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// The next groups for one batch; empty once closed and drained.
+    fn next(&self) -> Vec<Arc<Group>> {
+        let mut queue = self.queue.lock();
+        while queue.groups.is_empty() && !queue.closed {
+            self.changed.wait(&mut queue);
+        }
+        let mut groups = Vec::new();
+        let mut changes = 0;
+        while let Some(group) = queue.groups.front() {
+            changes += group.commits.iter().map(|commit| commit.changes.len()).sum::<usize>();
+            if !groups.is_empty() && changes > BATCH_CHANGES {
+                break;
+            }
+            groups.extend(queue.groups.pop_front());
+        }
+        groups
+    }
+}
+
+/// Mutation ids as the store numbers and forgets them.
+pub(crate) struct MutationLedger {
+    newest: u64,
+    ids_max: u64,
+}
+
+impl MutationLedger {
+    pub(crate) fn new(newest: u64, ids_max: u64) -> MutationLedger {
+        MutationLedger { newest, ids_max }
+    }
+
+    /// The batch that brings a store from where the ledger is through these commits.
+    pub(crate) fn batch<'a>(&mut self, commits: impl Iterator<Item = &'a Commit>) -> Batch {
+        let mut batch = Batch::default();
+        for commit in commits {
+            batch.applied.sequence = commit.seq;
+            batch.applied.position = commit.seq.0;
+            batch.collections.extend(commit.new_collections.iter().cloned());
+            batch.changes.extend(commit.changes.iter().map(|change| store_change(commit, change)));
+            batch.mutations.extend(self.remember(commit));
+        }
+        batch.applied.mutations = self.newest;
+        batch.forget_mutations_through = self.newest.saturating_sub(self.ids_max);
+        batch
+    }
+
+    fn remember(&mut self, commit: &Commit) -> Option<RememberedMutation> {
+        let mutation = commit.mutation.as_ref()?;
+        self.newest += 1;
+        Some(RememberedMutation {
+            principal: commit.principal.as_deref().map(Into::into),
+            id: mutation.id.as_str().into(),
+            ordinal: self.newest,
+            digest: mutation.digest,
+            sequence: commit.seq,
+            time: commit.time,
+            paths: commit.changes.iter().map(|change| change.path.clone()).collect(),
+        })
+    }
+}
+
+fn store_change(commit: &Commit, change: &DocumentChange) -> StoreChange {
+    StoreChange {
+        collection: change.collection,
+        id: change.path.id().into(),
+        before: change.before.as_ref().map(|b| (b.version, b.data.as_bytes().clone())),
+        after: change.after.as_ref().map(|data| StoredDocument {
+            id: change.path.id().into(),
+            version: commit.seq,
+            created_at: change.created_at,
+            updated_at: commit.time,
+            data: data.as_bytes().clone(),
+        }),
+    }
+}
+
+/// Applies groups until the queue is closed and drained, or the store fails: then `on_failure` is
+/// called first of all, and the overlay is frozen.
+pub(crate) fn run(
+    queue: &ApplyQueue,
+    store: &OpenStore,
+    visible: &Visible,
+    mut ledger: MutationLedger,
+    on_failure: impl FnOnce(&StoreError),
+) {
+    let mut unflushed = 0;
+    loop {
+        let groups = queue.next();
+        let Some(last) = groups.last().map(|group| group.last()) else { return };
+        let batch = ledger.batch(groups.iter().flat_map(|g| &g.commits).map(|commit| &**commit));
+        visible.begin_apply(last);
+        if let Err(error) = apply(store, &batch) {
+            on_failure(&error);
+            visible.freeze();
+            return;
+        }
+        visible.retire(&groups);
+        unflushed += groups.iter().map(|group| group.bytes).sum::<usize>();
+        if unflushed >= FLUSH_EVERY_BYTES {
+            unflushed = 0;
+            if let Err(error) = store.flush() {
+                on_failure(&error);
+                visible.freeze();
+                return;
+            }
+        }
+    }
+}
+
+/// Applies a batch; a panic of the store is a failure of the store, not of the thread.
+pub(crate) fn apply(store: &OpenStore, batch: &Batch) -> Result<(), StoreError> {
+    catch_unwind(AssertUnwindSafe(|| store.apply(batch))).unwrap_or_else(|_panic| {
+        Err(StoreError::Panicked { message: "while a batch was applied".into() })
+    })
+}

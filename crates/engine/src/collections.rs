@@ -1,0 +1,44 @@
+//! Which number each collection has.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use wellspring_types::{CollectionId, CollectionPath};
+
+/// The collections that have been written to, by path and by id. Ids are assigned by the writer,
+/// in the order of the commits; the rest of the engine only looks them up.
+#[derive(Default)]
+pub(crate) struct Collections {
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    by_path: HashMap<Arc<str>, CollectionId>,
+    by_id: HashMap<CollectionId, CollectionPath>,
+}
+
+impl Collections {
+    /// The id of the collection at `path`; `None` where nothing was ever written to it.
+    pub(crate) fn id(&self, path: &str) -> Option<CollectionId> {
+        self.known.read().by_path.get(path).copied()
+    }
+
+    /// The path of a collection that the log or the store names.
+    pub(crate) fn path(&self, id: CollectionId) -> Option<CollectionPath> {
+        self.known.read().by_id.get(&id).cloned()
+    }
+
+    pub(crate) fn add(&self, id: CollectionId, path: CollectionPath) {
+        let mut known = self.known.write();
+        known.by_path.insert(path.as_str().into(), id);
+        known.by_id.insert(id, path);
+    }
+
+    /// The id that the next new collection takes.
+    pub(crate) fn next_id(&self) -> CollectionId {
+        let highest = self.known.read().by_id.keys().map(|id| id.0).max();
+        CollectionId(highest.unwrap_or(0) + 1)
+    }
+}

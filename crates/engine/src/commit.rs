@@ -1,0 +1,309 @@
+//! A commit on its way: as it becomes durable, shared by everything behind the writer; and why
+//! one is refused.
+
+use std::sync::Arc;
+
+use wellspring_log::{Before, ChangeRecord, CommitRecord};
+use wellspring_types::write::Precondition;
+use wellspring_types::{
+    CollectionId, CollectionPath, Data, DocumentPath, FieldPath, JsonError, MutationId, Sequence,
+    Timestamp, limits,
+};
+
+use crate::collections::Collections;
+use crate::database::ReadOnlyReason;
+
+/// A commit that has its place in the order.
+#[derive(Clone, Debug)]
+pub(crate) struct Commit {
+    pub(crate) seq: Sequence,
+    pub(crate) time: Timestamp,
+    pub(crate) principal: Option<Arc<str>>,
+    pub(crate) mutation: Option<Mutation>,
+    pub(crate) new_collections: Vec<(CollectionId, CollectionPath)>,
+    pub(crate) changes: Vec<DocumentChange>,
+}
+
+/// The name that a client gave to its commit, and the digest of what it asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Mutation {
+    pub(crate) id: MutationId,
+    pub(crate) digest: [u8; 32],
+}
+
+/// What a commit did to one document.
+#[derive(Clone, Debug)]
+pub(crate) struct DocumentChange {
+    pub(crate) collection: CollectionId,
+    pub(crate) path: DocumentPath,
+    pub(crate) created_at: Timestamp,
+    pub(crate) before: Option<Image>,
+    pub(crate) after: Option<Data>,
+}
+
+/// A document as it was before a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) version: Sequence,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) data: Data,
+}
+
+/// Commits that became durable together, by one append and one sync.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) commits: Vec<Arc<Commit>>,
+    pub(crate) bytes: usize,
+}
+
+impl Group {
+    pub(crate) fn new(commits: Vec<Arc<Commit>>) -> Group {
+        let bytes = commits.iter().map(|commit| commit.bytes()).sum();
+        Group { commits, bytes }
+    }
+
+    pub(crate) fn last(&self) -> Sequence {
+        self.commits.last().map_or(Sequence::ZERO, |commit| commit.seq)
+    }
+}
+
+/// Roughly what a commit and a change cost beside their texts, in memory and in the log.
+const OVERHEAD_BYTES: usize = 96;
+
+impl DocumentChange {
+    pub(crate) fn bytes(&self) -> usize {
+        let before = self.before.as_ref().map_or(0, |image| image.data.as_bytes().len());
+        let after = self.after.as_ref().map_or(0, |data| data.as_bytes().len());
+        OVERHEAD_BYTES + self.path.as_str().len() + before + after
+    }
+
+    fn record(&self) -> ChangeRecord {
+        ChangeRecord {
+            collection: self.collection,
+            id: self.path.id().into(),
+            created_at: self.created_at,
+            before: self.before.as_ref().map(|image| Before {
+                version: image.version,
+                updated_at: image.updated_at,
+                data: image.data.as_bytes().clone(),
+            }),
+            after: self.after.as_ref().map(|data| data.as_bytes().clone()),
+        }
+    }
+}
+
+impl Commit {
+    pub(crate) fn bytes(&self) -> usize {
+        OVERHEAD_BYTES + self.changes.iter().map(DocumentChange::bytes).sum::<usize>()
+    }
+
+    pub(crate) fn record(&self) -> CommitRecord {
+        CommitRecord {
+            sequence: self.seq,
+            position: self.seq.0,
+            time: self.time,
+            principal: self.principal.as_deref().map(Into::into),
+            mutation: self.mutation.as_ref().map(|mutation| wellspring_log::Mutation {
+                id: mutation.id.as_str().into(),
+                digest: mutation.digest,
+            }),
+            collections: self.new_collections.clone(),
+            changes: self.changes.iter().map(DocumentChange::record).collect(),
+        }
+    }
+
+    /// A commit as the log kept it. `None` where it names a collection that was never assigned or
+    /// a mutation id that is none: the record passed its checksum, so the log was not written by
+    /// this program.
+    pub(crate) fn from_record(record: CommitRecord, collections: &Collections) -> Option<Commit> {
+        let mutation = match record.mutation {
+            None => None,
+            Some(mutation) => {
+                Some(Mutation { id: mutation.id.parse().ok()?, digest: mutation.digest })
+            }
+        };
+        let mut changes = Vec::with_capacity(record.changes.len());
+        let mut known: Option<(CollectionId, CollectionPath)> = None;
+        for change in record.changes {
+            let collection = match &known {
+                Some((id, path)) if *id == change.collection => path,
+                _ => {
+                    let path = collections.path(change.collection)?;
+                    &known.insert((change.collection, path)).1
+                }
+            };
+            changes.push(DocumentChange {
+                collection: change.collection,
+                path: collection.join(&change.id),
+                created_at: change.created_at,
+                before: change.before.map(|before| Image {
+                    version: before.version,
+                    updated_at: before.updated_at,
+                    data: Data::from_stored(before.data),
+                }),
+                after: change.after.map(Data::from_stored),
+            });
+        }
+        Some(Commit {
+            seq: record.sequence,
+            time: record.time,
+            principal: record.principal.map(Into::into),
+            mutation,
+            new_collections: record.collections,
+            changes,
+        })
+    }
+}
+
+/// Why a commit was not accepted. Nothing of it was written, except where
+/// [`CommitError::OutcomeUnknown`] says that nobody knows.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// There is nothing to write.
+    #[error("a commit needs at least one write")]
+    NoWrites,
+    /// More than [`limits::COMMIT_WRITES_MAX`] writes.
+    #[error("a commit has at most {} writes, this one {writes}", limits::COMMIT_WRITES_MAX)]
+    TooManyWrites {
+        /// How many.
+        writes: usize,
+    },
+    /// More than [`limits::COMMIT_READS_MAX`] reads.
+    #[error("a commit has at most {} reads, this one {reads}", limits::COMMIT_READS_MAX)]
+    TooManyReads {
+        /// How many.
+        reads: usize,
+    },
+    /// Two writes of one document.
+    #[error("{path} is written twice; a commit writes each document once")]
+    PathTwice {
+        /// The document.
+        path: DocumentPath,
+    },
+    /// An insert of a document that exists.
+    #[error("{path} already exists, at version {version}")]
+    AlreadyExists {
+        /// The document.
+        path: DocumentPath,
+        /// Its version.
+        version: Sequence,
+    },
+    /// An update or delete of a document that does not exist.
+    #[error("{path} does not exist")]
+    NotFound {
+        /// The document.
+        path: DocumentPath,
+    },
+    /// A precondition does not hold.
+    #[error("{}", precondition_text(path, *expected, *version))]
+    PreconditionFailed {
+        /// The document.
+        path: DocumentPath,
+        /// What was expected of it.
+        expected: Precondition,
+        /// Its version; [`Sequence::ZERO`] where it is absent.
+        version: Sequence,
+    },
+    /// Something that the client has read and relies on has changed, or changed too long ago for
+    /// the writer to tell that it has not.
+    #[error("{what} has changed since it was read")]
+    Conflict {
+        /// The document or collection.
+        what: Box<str>,
+    },
+    /// A read claims a sequence that is not reached yet.
+    #[error("a read is at sequence {at}, but the database is at {visible}")]
+    ReadAhead {
+        /// The sequence claimed.
+        at: Sequence,
+        /// The sequence reached.
+        visible: Sequence,
+    },
+    /// An update cannot be carried out on the document as it is.
+    #[error("{path}: {source}")]
+    Effect {
+        /// The document.
+        path: DocumentPath,
+        /// Why.
+        source: EffectError,
+    },
+    /// The commit's record, before and after images included, is larger than
+    /// [`limits::RECORD_BYTES_MAX`].
+    #[error(
+        "a commit's documents before and after have at most {} bytes together, these {bytes}",
+        limits::RECORD_BYTES_MAX
+    )]
+    RecordTooLarge {
+        /// How large.
+        bytes: usize,
+    },
+    /// The mutation id was used for a commit of other content.
+    #[error("mutation id {id:?} was used before, at sequence {seq}, for another commit")]
+    MutationIdReused {
+        /// The id.
+        id: Box<str>,
+        /// The sequence of its commit.
+        seq: Sequence,
+    },
+    /// The database does not take commits now.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(ReadOnlyReason),
+    /// The disk failed while this commit was being written: it may or may not be there after the
+    /// database is opened again. Retry with the same mutation id.
+    #[error("whether the commit was written is not known; retry with the same mutation id")]
+    OutcomeUnknown,
+    /// The state that the commit depends on could not be read.
+    #[error("the store could not be read")]
+    StoreFailed,
+    /// The database is closed or closing.
+    #[error("the database is closed")]
+    Closed,
+}
+
+/// Why an update cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EffectError {
+    /// More than [`limits::TRANSFORMS_MAX`] transforms.
+    #[error("an update has at most {} transforms", limits::TRANSFORMS_MAX)]
+    TooManyTransforms,
+    /// The field holds something else than the transform needs.
+    #[error("field {} holds a {found}, not {expected}", field.as_str())]
+    WrongType {
+        /// The field.
+        field: FieldPath,
+        /// What is there.
+        found: &'static str,
+        /// What is needed, with its article.
+        expected: &'static str,
+    },
+    /// The sum cannot be written as a number.
+    #[error("the sum in field {} is out of range", field.as_str())]
+    OutOfRange {
+        /// The field.
+        field: FieldPath,
+    },
+    /// A value that is no object stands in the way to the field.
+    #[error("field {} cannot be set: something on the way is no object", field.as_str())]
+    NoWay {
+        /// The field.
+        field: FieldPath,
+    },
+    /// The document would be too large or too deep.
+    #[error(transparent)]
+    Document(#[from] JsonError),
+}
+
+fn precondition_text(path: &DocumentPath, expected: Precondition, version: Sequence) -> String {
+    let found = if version == Sequence::ZERO {
+        format!("{path} does not exist")
+    } else {
+        format!("{path} is at version {version}")
+    };
+    match expected {
+        Precondition::Version(expected) => format!("{found}, not {expected}"),
+        Precondition::Absent => format!("{found}, but must not exist"),
+        Precondition::Exists => format!("{found}, but must exist"),
+    }
+}

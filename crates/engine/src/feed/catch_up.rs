@@ -1,0 +1,53 @@
+//! Reading the log on behalf of a subscription that is not live.
+
+use std::sync::Arc;
+
+use wellspring_types::feed::{FeedCommit, View};
+use wellspring_types::{CollectionPath, Sequence};
+
+use super::view::{feed_commit_bytes, see};
+use crate::commit::Commit;
+use crate::read::{ReadError, Sources};
+
+/// Bytes of changes that one step reads, whether the view sees them or not: so that a step is
+/// short and a filtered subscription shows its progress.
+const SCAN_BYTES: usize = 16 << 20;
+
+/// What a step found.
+pub(super) struct CaughtUp {
+    /// What the view sees, oldest first.
+    pub(super) commits: Vec<Arc<FeedCommit>>,
+    /// Everything up to here was read.
+    pub(super) scanned: Sequence,
+}
+
+/// Reads on after `after`, at most through `through`, until about `bytes_max` are found.
+pub(super) fn read(
+    sources: &Sources,
+    collection: &CollectionPath,
+    view: &View,
+    (after, through): (Sequence, Sequence),
+    bytes_max: usize,
+) -> Result<CaughtUp, ReadError> {
+    let Some(id) = sources.collections.id(collection.as_str()) else {
+        // A collection gets its id before its first commit becomes visible.
+        return Ok(CaughtUp { commits: Vec::new(), scanned: through });
+    };
+    let mut commits = Vec::new();
+    let (mut found_bytes, mut scanned_bytes) = (0, 0);
+    for record in sources.log.read(after, through, Some(id)) {
+        let record = record?;
+        let seq = record.sequence;
+        let commit = Commit::from_record(record, &sources.collections);
+        let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+        scanned_bytes += commit.bytes();
+        if let Some(seen) = see(view, &commit, commit.changes.iter()) {
+            found_bytes += feed_commit_bytes(&seen);
+            commits.push(Arc::new(seen));
+        }
+        if found_bytes >= bytes_max || scanned_bytes >= SCAN_BYTES {
+            return Ok(CaughtUp { commits, scanned: seq });
+        }
+    }
+    Ok(CaughtUp { commits, scanned: through })
+}

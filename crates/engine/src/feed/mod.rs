@@ -1,0 +1,66 @@
+//! The feed: one hub that matches commits to live subscriptions, and subscriptions, each one
+//! state machine whatever the transport: `pin -> snapshot -> catch-up -> live`, falling back to
+//! catch-up when it lags.
+
+mod catch_up;
+mod hub;
+mod page;
+mod queue;
+mod ring;
+mod snapshot;
+mod subscription;
+mod view;
+
+use wellspring_types::Sequence;
+use wellspring_types::feed::ResetReason;
+
+use crate::read::ReadError;
+use crate::token::TokenError;
+
+pub(crate) use hub::Hub;
+pub use page::{FeedPage, PageLimit};
+pub(crate) use ring::Ring;
+pub use subscription::Subscription;
+pub(crate) use subscription::{FeedSources, subscribe};
+pub(crate) use view::matches;
+
+/// Why a subscription was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// The resume token is not one of this database, or of this subscription.
+    #[error("resume token: {0}")]
+    Token(#[from] TokenError),
+    /// The token's position is not kept any more, or belongs to another history of the database,
+    /// and the request asked to end where otherwise a reset would be sent.
+    #[error("the resume token has expired")]
+    TokenExpired {
+        /// Why.
+        reason: ResetReason,
+    },
+    /// `checkpoint_interval_ms` is too small.
+    #[error(
+        "checkpoint_interval_ms is at least {}",
+        wellspring_types::limits::CHECKPOINT_INTERVAL_MS_MIN
+    )]
+    CheckpointInterval,
+}
+
+/// Why a subscription ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionError {
+    /// It asked to end where otherwise a reset would be sent: its position is before the oldest
+    /// change that is kept.
+    #[error("the resume token has expired; the oldest change kept is {oldest}")]
+    TokenExpired {
+        /// The oldest sequence that is kept.
+        oldest: Sequence,
+    },
+    /// What it needs could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The database is closed or closing.
+    #[error("the database is closed")]
+    Closed,
+}

@@ -1,0 +1,426 @@
+//! A subscription: one state machine for every transport.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
+use wellspring_types::{ResumeToken, Sequence, limits};
+
+use super::catch_up::{self, CaughtUp};
+use super::hub::{Hub, Registration};
+use super::queue::{Ended, Taken};
+use super::snapshot::{Snapshot, Step as SnapshotStep};
+use super::{SubscribeError, SubscriptionError};
+use crate::read::{ReadError, Sources};
+use crate::token::{Place, Scope, Sealer, TokenError};
+
+/// Bytes of commits in one `Changes` message, about.
+const MESSAGE_BYTES: usize = 512 << 10;
+
+/// What subscriptions work with.
+pub(crate) struct FeedSources {
+    pub(crate) read: Sources,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) queue_bytes_max: usize,
+    pub(crate) changed_bytes_max: usize,
+    /// Called when a token proves that history was lost: it is of this epoch, and ahead of
+    /// everything durable. Changes the epoch.
+    pub(crate) lost_future: Box<dyn Fn(Sequence) + Send + Sync>,
+}
+
+/// The changes of one collection, from [`crate::Database::subscribe`]. It works only while it is
+/// asked for the [`next`](Subscription::next) message; while it is not, its queue may overflow,
+/// and then it goes on from the log: nothing is lost, and no writer waits.
+pub struct Subscription {
+    sources: Arc<FeedSources>,
+    request: SubscribeRequest,
+    phase: Phase,
+    /// Everything up to here was returned, or is before where it began.
+    position: Sequence,
+    /// Messages that are ready.
+    outbox: VecDeque<FeedMessage>,
+    checkpoint_due: Instant,
+    handed_out: watch::Receiver<Sequence>,
+}
+
+enum Phase {
+    /// Finding the sequence of a time.
+    Locating(JoinHandle<Result<Sequence, ReadError>>),
+    /// Sending a snapshot; not working on it right now.
+    Snapshot(Box<Snapshot>),
+    /// Reading a page of it.
+    SnapshotWork(JoinHandle<(Box<Snapshot>, Result<SnapshotStep, ReadError>)>),
+    /// Reading the log. With a registration: through the sequence that its queue starts after.
+    CatchUp(Option<(Registration, Sequence)>),
+    /// Reading a part of it.
+    CatchUpWork(Option<(Registration, Sequence)>, JoinHandle<Result<CaughtUp, ReadError>>),
+    /// Taking what the hub queues.
+    Live(Registration),
+    /// Over: nothing but its error, which was returned.
+    Over,
+}
+
+/// What [`Subscription::step`] came to.
+pub(super) enum Step {
+    Message(FeedMessage),
+    /// Live, and nothing is queued.
+    Idle,
+}
+
+/// Accepts a request: pins its position before it returns.
+pub(crate) fn subscribe(
+    sources: Arc<FeedSources>,
+    request: SubscribeRequest,
+) -> Result<Subscription, SubscribeError> {
+    if request.checkpoint_interval_ms < limits::CHECKPOINT_INTERVAL_MS_MIN {
+        return Err(SubscribeError::CheckpointInterval);
+    }
+    let visible = sources.read.visible.sequence();
+    let handed_out = sources.hub.handed_out();
+    let mut subscription = Subscription {
+        phase: Phase::CatchUp(None),
+        position: visible,
+        outbox: VecDeque::new(),
+        checkpoint_due: Instant::now(),
+        handed_out,
+        sources,
+        request,
+    };
+    subscription.checkpoint_later();
+    match subscription.request.from.clone() {
+        From::Now => {
+            // Live at once: the queue starts at or before the pin, and what is not after the pin
+            // is dropped.
+            let (registration, _handed_out) = subscription.register();
+            subscription.phase = Phase::Live(registration);
+            subscription.subscribed(How::Live);
+        }
+        From::Snapshot => subscription.begin_snapshot(),
+        From::Beginning => {
+            subscription.position = Sequence(subscription.sources.read.log.oldest().0 - 1);
+            subscription.subscribed(How::Resumed);
+        }
+        From::Token(token) => subscription.resume(&token, visible)?,
+        From::Time(time) => {
+            let log = subscription.sources.read.log.clone();
+            let locate = move || Ok(log.first_at(time)?);
+            subscription.phase = Phase::Locating(tokio::task::spawn_blocking(locate));
+        }
+    }
+    Ok(subscription)
+}
+
+impl Subscription {
+    /// The next message. It waits as long as there is none.
+    ///
+    /// # Errors
+    /// When the subscription is over. It stays over.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped: the next call goes on where it was.
+    pub async fn next(&mut self) -> Result<FeedMessage, SubscriptionError> {
+        loop {
+            match self.step().await {
+                Ok(Step::Message(message)) => {
+                    self.checkpoint_later();
+                    return Ok(message);
+                }
+                Ok(Step::Idle) => self.wait().await,
+                Err(error) => {
+                    self.phase = Phase::Over;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Whether every change that it is to see of the commits through `seq` was returned; also
+    /// true while it is not live, as it has no promise to keep then.
+    #[must_use]
+    pub fn passed(&self, seq: Sequence) -> bool {
+        let Phase::Live(registration) = &self.phase else { return true };
+        // In this order: what the hub has handed out is in the queue or was taken from it.
+        *self.handed_out.borrow() >= seq
+            && !registration.queue.holds(seq)
+            && self.outbox.is_empty()
+    }
+
+    /// The token of the position that everything returned so far leads to; `None` inside a
+    /// snapshot, whose messages carry their own.
+    pub(super) fn position_token(&self) -> Option<ResumeToken> {
+        match self.phase {
+            Phase::CatchUp(_) | Phase::CatchUpWork(..) | Phase::Live(_) => {
+                Some(self.sources.sealer.position(self.position))
+            }
+            _ => None,
+        }
+    }
+
+    /// Waits until a live subscription has something to do.
+    pub(super) async fn wait(&mut self) {
+        let Phase::Live(registration) = &self.phase else { return };
+        tokio::select! {
+            () = registration.queue.filled() => {}
+            () = tokio::time::sleep_until(self.checkpoint_due) => {
+                registration.request_checkpoint();
+                self.checkpoint_later();
+            }
+        }
+    }
+
+    /// Has a live subscription's position brought up to what was handed out.
+    pub(super) fn request_checkpoint(&self) {
+        if let Phase::Live(registration) = &self.phase {
+            registration.request_checkpoint();
+        }
+    }
+
+    pub(super) async fn step(&mut self) -> Result<Step, SubscriptionError> {
+        loop {
+            if let Some(message) = self.outbox.pop_front() {
+                return Ok(Step::Message(message));
+            }
+            match &mut self.phase {
+                Phase::Over => return Err(SubscriptionError::Closed),
+                Phase::Locating(work) => {
+                    let first = done(work).await??;
+                    self.phase = Phase::CatchUp(None);
+                    self.position = Sequence(first.0.saturating_sub(1));
+                    self.subscribed(How::Resumed);
+                }
+                Phase::Snapshot(snapshot) => {
+                    self.sources.read.visible.applied(snapshot.needs()).await;
+                    self.work_on_snapshot();
+                }
+                Phase::SnapshotWork(work) => {
+                    let (snapshot, step) = done(work).await?;
+                    self.snapshot_step(snapshot, step)?;
+                }
+                Phase::CatchUp(_) => self.catch_up(),
+                Phase::CatchUpWork(_, work) => {
+                    let caught_up = done(work).await?;
+                    self.caught_up(caught_up)?;
+                }
+                Phase::Live(_) => {
+                    if self.take()? {
+                        continue;
+                    }
+                    return Ok(Step::Idle);
+                }
+            }
+        }
+    }
+
+    fn checkpoint_later(&mut self) {
+        let interval_ms =
+            self.request.checkpoint_interval_ms.min(limits::CHECKPOINT_INTERVAL_MS);
+        self.checkpoint_due = Instant::now() + Duration::from_millis(interval_ms);
+    }
+
+    fn register(&self) -> (Registration, Sequence) {
+        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        self.sources.hub.register(collection, view, self.sources.queue_bytes_max)
+    }
+
+    fn subscribed(&mut self, how: How) {
+        let token = (how != How::Snapshot).then(|| self.sources.sealer.position(self.position));
+        self.outbox.push_back(FeedMessage::Subscribed { how, seq: self.position, token });
+    }
+
+    fn begin_snapshot(&mut self) {
+        self.position = self.sources.read.visible.sequence();
+        self.subscribed(How::Snapshot);
+        self.phase = Phase::Snapshot(Box::new(self.snapshot(self.position, None)));
+    }
+
+    fn snapshot(&self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
+        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        Snapshot::new(collection, view, (pin, last_id), self.sources.changed_bytes_max)
+    }
+
+    /// Goes on after a token.
+    fn resume(&mut self, token: &ResumeToken, visible: Sequence) -> Result<(), SubscribeError> {
+        let opened = self.sources.sealer.open(token.as_str())?;
+        let (at, snapshot) = match opened.place {
+            Place::Position(position) => (position, None),
+            Place::InSnapshot { pin, scope, last_id } => {
+                let filter = self.request.view.filter.as_ref();
+                if scope != Scope::of_snapshot(&self.request.collection, filter) {
+                    return Err(TokenError::OtherQuery.into());
+                }
+                (pin, Some(self.snapshot(pin, Some(last_id))))
+            }
+            Place::InQuery { .. } => return Err(TokenError::WrongKind.into()),
+        };
+        if opened.epoch != self.sources.sealer.epoch() {
+            return self.start_over(ResetReason::Epoch);
+        }
+        if at > visible {
+            (self.sources.lost_future)(at);
+            return self.start_over(ResetReason::Epoch);
+        }
+        if at.next() < self.sources.read.log.oldest() {
+            return self.start_over(ResetReason::Retention);
+        }
+        self.position = at;
+        let token = Some(token.clone());
+        self.outbox.push_back(FeedMessage::Subscribed { how: How::Resumed, seq: at, token });
+        if let Some(snapshot) = snapshot {
+            self.phase = Phase::Snapshot(Box::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Begins with a snapshot instead, and says why; or not at all, if that was asked for.
+    fn start_over(&mut self, reason: ResetReason) -> Result<(), SubscribeError> {
+        if self.request.end_on_gap {
+            return Err(SubscribeError::TokenExpired { reason });
+        }
+        self.begin_snapshot();
+        self.outbox.push_back(FeedMessage::Reset { reason });
+        Ok(())
+    }
+
+    fn work_on_snapshot(&mut self) {
+        let Phase::Snapshot(mut snapshot) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        let sources = Arc::clone(&self.sources);
+        let work = move || {
+            let step = snapshot.step(&sources.read, &sources.sealer);
+            (snapshot, step)
+        };
+        self.phase = Phase::SnapshotWork(tokio::task::spawn_blocking(work));
+    }
+
+    fn snapshot_step(
+        &mut self,
+        mut snapshot: Box<Snapshot>,
+        step: Result<SnapshotStep, ReadError>,
+    ) -> Result<(), SubscriptionError> {
+        match step {
+            Ok(SnapshotStep::Messages(messages)) => {
+                self.outbox.extend(messages);
+                self.phase = Phase::Snapshot(snapshot);
+            }
+            Ok(SnapshotStep::Done(messages)) => {
+                self.outbox.extend(messages);
+                self.position = snapshot.pin();
+                let token = self.sources.sealer.position(self.position);
+                self.outbox.push_back(FeedMessage::Current { seq: self.position, token });
+                self.phase = Phase::CatchUp(None);
+            }
+            Ok(SnapshotStep::Overrun) => {
+                snapshot.move_to(self.sources.read.visible.sequence());
+                self.phase = Phase::Snapshot(snapshot);
+            }
+            Err(error) => self.gap_or(error)?,
+        }
+        Ok(())
+    }
+
+    /// Reads on in the log; registers with the hub once the end is near.
+    fn catch_up(&mut self) {
+        let Phase::CatchUp(registered) = std::mem::replace(&mut self.phase, Phase::Over) else {
+            return;
+        };
+        let registered = registered.filter(|(registration, _)| !registration.queue.has_overflowed());
+        let visible = self.sources.read.visible.sequence();
+        let registered = match registered {
+            None if self.position >= visible => Some(self.register()),
+            registered => registered,
+        };
+        let through = match registered {
+            Some((registration, through)) if self.position >= through => {
+                self.phase = Phase::Live(registration);
+                return;
+            }
+            Some((_, through)) => through,
+            None => visible,
+        };
+        let sources = Arc::clone(&self.sources);
+        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        let range = (self.position, through);
+        let work = move || catch_up::read(&sources.read, &collection, &view, range, MESSAGE_BYTES);
+        self.phase = Phase::CatchUpWork(registered, tokio::task::spawn_blocking(work));
+    }
+
+    fn caught_up(
+        &mut self,
+        caught_up: Result<CaughtUp, ReadError>,
+    ) -> Result<(), SubscriptionError> {
+        let Phase::CatchUpWork(registered, _) = std::mem::replace(&mut self.phase, Phase::Over)
+        else {
+            return Ok(());
+        };
+        let caught_up = match caught_up {
+            Ok(caught_up) => caught_up,
+            Err(error) => return self.gap_or(error),
+        };
+        self.phase = Phase::CatchUp(registered);
+        let last = caught_up.commits.last().map(|commit| commit.seq);
+        self.position = caught_up.scanned;
+        if let Some(last) = last {
+            let token = self.sources.sealer.position(last);
+            self.outbox.push_back(FeedMessage::Changes { commits: caught_up.commits, token });
+        } else if Instant::now() >= self.checkpoint_due {
+            self.push_checkpoint();
+        }
+        Ok(())
+    }
+
+    fn push_checkpoint(&mut self) {
+        let token = self.sources.sealer.position(self.position);
+        self.outbox.push_back(FeedMessage::Checkpoint { seq: self.position, token });
+    }
+
+    /// Takes from the queue; false if nothing is there.
+    fn take(&mut self) -> Result<bool, SubscriptionError> {
+        let Phase::Live(registration) = &self.phase else { return Ok(true) };
+        match registration.queue.take(MESSAGE_BYTES) {
+            Taken::Nothing => return Ok(false),
+            Taken::Ended(Ended::Closed) => return Err(SubscriptionError::Closed),
+            // Dropping the registration drops the queue: the log has it all.
+            Taken::Ended(Ended::Overflowed) => self.phase = Phase::CatchUp(None),
+            Taken::Checkpoint(seq) if seq >= self.position => {
+                self.position = seq;
+                self.push_checkpoint();
+            }
+            Taken::Checkpoint(_) => {}
+            Taken::Commits(mut commits) => {
+                commits.retain(|commit| commit.seq > self.position);
+                if let Some(last) = commits.last().map(|commit| commit.seq) {
+                    self.position = last;
+                    let token = self.sources.sealer.position(last);
+                    self.outbox.push_back(FeedMessage::Changes { commits, token });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Turns "not kept any more" into a declared gap.
+    fn gap_or(&mut self, error: ReadError) -> Result<(), SubscriptionError> {
+        let ReadError::Log(wellspring_log::ReadError::BeforeOldest { oldest, .. }) = error else {
+            return Err(error.into());
+        };
+        if self.request.end_on_gap {
+            return Err(SubscriptionError::TokenExpired { oldest });
+        }
+        self.begin_snapshot();
+        // On a running subscription the reset stands alone, without another `subscribed`.
+        self.outbox.pop_back();
+        self.outbox.push_back(FeedMessage::Reset { reason: ResetReason::Retention });
+        Ok(())
+    }
+}
+
+/// The outcome of blocking work. Only the runtime's end cancels it.
+async fn done<T>(work: &mut JoinHandle<T>) -> Result<T, SubscriptionError> {
+    work.await.map_err(|_cancelled| SubscriptionError::Closed)
+}

@@ -1,0 +1,82 @@
+//! How a database is opened.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use wellspring_types::{Timestamp, limits};
+
+/// Settings of one database. [`Options::new`] has the defaults.
+#[derive(Clone)]
+pub struct Options {
+    /// The directory that holds everything. Created if it does not exist.
+    pub data_dir: PathBuf,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+    /// Bytes of the store's page cache; resident memory runs to about three times that.
+    pub cache_bytes: u64,
+    /// Bytes of commits that are visible and not yet in the store, before the writer waits.
+    pub overlay_bytes_max: usize,
+    /// Bytes of commits that wait for the hub, before it has to read them from the log.
+    pub ring_bytes_max: usize,
+    /// Bytes of changes queued for one subscription, before it falls back to the log.
+    pub queue_bytes_max: usize,
+    /// Bytes of before images that an exact read may hold before it starts over.
+    pub exact_read_bytes_max: usize,
+    /// Longest time that one query may scan, in milliseconds.
+    pub query_scan_ms_max: u64,
+    /// Free bytes on the file system below which commits are refused.
+    pub reserve_bytes: u64,
+    /// Mutation ids remembered.
+    pub mutation_ids_max: u64,
+    /// How long a mutation id is remembered, in milliseconds of commit time.
+    pub mutation_id_age_ms_max: u64,
+    /// Where commits take their time from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    /// The defaults for a database in `data_dir`.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Options {
+        let segment_bytes = 64 << 20;
+        Options {
+            data_dir: data_dir.into(),
+            segment_bytes,
+            cache_bytes: 64 << 20,
+            overlay_bytes_max: 64 << 20,
+            ring_bytes_max: 32 << 20,
+            queue_bytes_max: limits::QUEUE_BYTES_MAX,
+            exact_read_bytes_max: 64 << 20,
+            query_scan_ms_max: 30_000,
+            reserve_bytes: (1 << 30).max(2 * segment_bytes),
+            mutation_ids_max: limits::MUTATION_IDS_MAX,
+            mutation_id_age_ms_max: limits::MUTATION_ID_AGE_MS_MAX,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
+}
+
+/// Tells the time that commits are stamped with.
+pub trait Clock: Send + Sync + 'static {
+    /// Now. It may go backwards: commits take the maximum of it and the previous commit's time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,84 @@
+//! What an update makes of a document: first the merge patch, then the transforms in order.
+
+use wellspring_types::json::merge_patch;
+use wellspring_types::write::{Transform, TransformOperation};
+use wellspring_types::{Data, FieldPath, Number, Object, Timestamp, Value, limits};
+
+use crate::commit::EffectError;
+
+/// The data after an update of `before`, committed at `time`.
+pub(crate) fn update(
+    before: &Data,
+    patch: &Object,
+    transforms: &[Transform],
+    time: Timestamp,
+) -> Result<Data, EffectError> {
+    if transforms.len() > limits::TRANSFORMS_MAX {
+        return Err(EffectError::TooManyTransforms);
+    }
+    let mut object = before.object().clone();
+    merge_patch(&mut object, patch);
+    for transform in transforms {
+        apply(&mut object, transform, time)?;
+    }
+    Ok(Data::from_object(object)?)
+}
+
+fn apply(object: &mut Object, transform: &Transform, time: Timestamp) -> Result<(), EffectError> {
+    let field = &transform.field;
+    let found = field.find(object);
+    let value = match &transform.operation {
+        TransformOperation::Increment(by) => increment(field, found, by)?,
+        TransformOperation::ArrayUnion(values) => {
+            let mut array = array(field, found)?;
+            union(&mut array, values);
+            Value::Array(array)
+        }
+        TransformOperation::ArrayRemove(values) => {
+            let mut array = array(field, found)?;
+            let unwanted: std::collections::HashSet<&Value> = values.iter().collect();
+            array.retain(|element| !unwanted.contains(element));
+            Value::Array(array)
+        }
+        TransformOperation::ServerTime => Value::String(time.to_string().into()),
+        TransformOperation::Remove => {
+            field.remove(object);
+            return Ok(());
+        }
+    };
+    field.set(object, value).map_err(|_in_the_way| EffectError::NoWay { field: field.clone() })
+}
+
+/// Appends what is not there yet. Hashed, as a document may hold 100,000 elements and the
+/// request as many.
+fn union(array: &mut Vec<Value>, values: &[Value]) {
+    let mut present: std::collections::HashSet<Value> = array.iter().cloned().collect();
+    for value in values {
+        if present.insert(value.clone()) {
+            array.push(value.clone());
+        }
+    }
+}
+
+fn increment(field: &FieldPath, found: Option<&Value>, by: &Number) -> Result<Value, EffectError> {
+    let sum = match found {
+        None => by.clone(),
+        Some(Value::Number(number)) => {
+            number.add(by).map_err(|_range| EffectError::OutOfRange { field: field.clone() })?
+        }
+        Some(other) => return Err(wrong_type(field, other, "a number")),
+    };
+    Ok(Value::Number(sum))
+}
+
+fn array(field: &FieldPath, found: Option<&Value>) -> Result<Vec<Value>, EffectError> {
+    match found {
+        None => Ok(Vec::new()),
+        Some(Value::Array(array)) => Ok(array.clone()),
+        Some(other) => Err(wrong_type(field, other, "an array")),
+    }
+}
+
+fn wrong_type(field: &FieldPath, found: &Value, expected: &'static str) -> EffectError {
+    EffectError::WrongType { field: field.clone(), found: found.type_name(), expected }
+}

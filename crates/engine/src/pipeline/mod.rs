@@ -1,0 +1,106 @@
+//! The pipeline: one writer thread that orders commits and makes them durable, in groups.
+//!
+//! The step that orders is a seam: what reaches the writer is a [`Command`], complete with the
+//! time that it was stamped with, and what the writer makes of it depends on nothing but the
+//! state and the command. A replicated log can take the place of the channel later.
+
+mod digest;
+mod effect;
+mod judge;
+mod mutations;
+mod recent;
+mod space;
+mod writer;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use wellspring_types::write::{CommitRequest, CommitResult, WriteAction};
+use wellspring_types::{Sequence, Timestamp};
+
+use crate::commit::CommitError;
+
+pub(crate) use digest::digest;
+pub(crate) use mutations::{Memory, Mutations};
+pub(crate) use writer::{Writer, WriterParts};
+
+/// Commits that may wait for the writer.
+const COMMANDS_MAX: usize = 4096;
+/// Bytes of commits that may wait for the writer.
+const COMMAND_BYTES_MAX: usize = 64 << 20;
+/// Bytes that one permit of the budget stands for, so that its count fits a `u32`.
+const PERMIT_BYTES: usize = 1024;
+
+/// A commit to be ordered.
+pub(crate) struct Command {
+    pub(crate) request: CommitRequest,
+    /// Who asks; absent without authentication.
+    pub(crate) principal: Option<Arc<str>>,
+    /// Digest of the request, where it has a mutation id.
+    pub(crate) digest: Option<[u8; 32]>,
+    /// The time that it was stamped with, before it was ordered.
+    pub(crate) stamped: Timestamp,
+    /// Its reads by query were found unchanged through here; the writer checks what came later.
+    pub(crate) reads_checked: Sequence,
+}
+
+/// A command, where its answer goes, and its share of the budget.
+struct Ordered {
+    command: Command,
+    answer: oneshot::Sender<Result<CommitResult, CommitError>>,
+    _budget: OwnedSemaphorePermit,
+}
+
+/// The way to the writer.
+pub(crate) struct Pipeline {
+    /// `None` once it is closed.
+    commands: Mutex<Option<mpsc::Sender<Ordered>>>,
+    budget: Arc<Semaphore>,
+}
+
+/// The writer's end.
+pub(crate) struct Commands(mpsc::Receiver<Ordered>);
+
+pub(crate) fn channel() -> (Pipeline, Commands) {
+    let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+    let budget = Arc::new(Semaphore::new(COMMAND_BYTES_MAX / PERMIT_BYTES));
+    (Pipeline { commands: Mutex::new(Some(commands)), budget }, Commands(receiver))
+}
+
+impl Pipeline {
+    /// Has a command ordered and carried out. Waits while too much is waiting already.
+    ///
+    /// Dropping the future after the command was handed over does not stop it.
+    pub(crate) async fn order(&self, command: Command) -> Result<CommitResult, CommitError> {
+        let permits = request_bytes(&command.request).min(COMMAND_BYTES_MAX) / PERMIT_BYTES;
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let budget = Arc::clone(&self.budget).acquire_many_owned(permits).await;
+        let budget = budget.map_err(|_closed| CommitError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let ordered = Ordered { command, answer, _budget: budget };
+        let commands = self.commands.lock().clone().ok_or(CommitError::Closed)?;
+        commands.send(ordered).await.map_err(|_closed| CommitError::Closed)?;
+        // The writer answers every command that it took, unless its thread died: then nobody
+        // knows how far it came.
+        answered.await.unwrap_or(Err(CommitError::OutcomeUnknown))
+    }
+
+    /// Lets nothing more in, and frees who waits. The writer ends once it has answered what it
+    /// was sent.
+    pub(crate) fn close(&self) {
+        self.commands.lock().take();
+        self.budget.close();
+    }
+}
+
+/// About how much memory a request takes while it waits.
+fn request_bytes(request: &CommitRequest) -> usize {
+    let write_bytes = |action: &WriteAction| match action {
+        WriteAction::Insert(data) | WriteAction::Set(data) => data.as_bytes().len(),
+        WriteAction::Update { patch, .. } => 64 * patch.len(),
+        WriteAction::Delete => 0,
+    };
+    let writes = request.writes.iter().map(|w| 128 + w.path.as_str().len() + write_bytes(&w.action));
+    256 + writes.sum::<usize>() + 128 * request.reads.len()
+}

@@ -1,0 +1,143 @@
+//! The writer's thread: takes what is waiting, judges it, appends it as one group, syncs once,
+//! makes it visible, answers.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use wellspring_log::Log;
+use wellspring_types::write::CommitResult;
+use wellspring_types::{Sequence, Timestamp};
+
+use super::judge::{Judge, Staged};
+use super::recent::Recent;
+use super::space::Space;
+use super::{Commands, Mutations, Ordered};
+use crate::apply::ApplyQueue;
+use crate::commit::{CommitError, Group};
+use crate::database::{Condition, ReadOnlyReason};
+use crate::feed::Ring;
+use crate::options::Options;
+use crate::read::Sources;
+
+/// Bytes of commits after which a group takes no more.
+const GROUP_BYTES: usize = 4 << 20;
+/// Commits after which a group takes no more.
+const GROUP_COMMITS: usize = 1024;
+
+const _: () = {
+    // A group takes one more record when it is one byte short of full.
+    let largest = GROUP_BYTES + wellspring_types::limits::RECORD_BYTES_MAX;
+    assert!(largest < wellspring_log::GROUP_BYTES_MAX, "the log takes every group");
+};
+
+/// What the writer works with.
+pub(crate) struct WriterParts {
+    pub(crate) log: Log,
+    pub(crate) read: Sources,
+    pub(crate) mutations: Mutations,
+    pub(crate) last: Sequence,
+    pub(crate) last_time: Timestamp,
+    pub(crate) condition: Arc<Condition>,
+    pub(crate) apply: Arc<ApplyQueue>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) options: Options,
+}
+
+/// The writer; [`Writer::run`] is its thread.
+pub(crate) struct Writer {
+    log: Log,
+    judge: Judge,
+    condition: Arc<Condition>,
+    apply: Arc<ApplyQueue>,
+    ring: Arc<Ring>,
+    space: Space,
+    overlay_bytes_max: usize,
+}
+
+type Answer = (oneshot::Sender<Result<CommitResult, CommitError>>, Result<CommitResult, CommitError>);
+
+impl Writer {
+    pub(crate) fn new(parts: WriterParts) -> Writer {
+        Writer {
+            log: parts.log,
+            judge: Judge {
+                next_collection: parts.read.collections.next_id(),
+                read: parts.read,
+                mutations: parts.mutations,
+                recent: Recent::default(),
+                last: parts.last,
+                last_time: parts.last_time,
+            },
+            condition: parts.condition,
+            apply: parts.apply,
+            ring: parts.ring,
+            space: Space::new(parts.options.data_dir, parts.options.reserve_bytes),
+            overlay_bytes_max: parts.options.overlay_bytes_max,
+        }
+    }
+
+    /// Works until nobody can send any more and everything sent is answered; returns the log for
+    /// closing.
+    pub(crate) fn run(mut self, mut commands: Commands) -> Log {
+        while let Some(first) = commands.0.blocking_recv() {
+            self.judge.read.visible.wait_for_room(self.overlay_bytes_max);
+            self.judge.mutations.retire(self.judge.read.visible.progress().applied);
+            let mut staged = Staged::default();
+            let mut answers = Vec::new();
+            let mut next = Some(first);
+            while let Some(ordered) = next {
+                answers.push(self.judge(&mut staged, ordered));
+                let full = staged.bytes >= GROUP_BYTES || staged.commits.len() >= GROUP_COMMITS;
+                next = if full { None } else { commands.0.try_recv().ok() };
+            }
+            self.finish(staged, answers);
+        }
+        self.log
+    }
+
+    fn judge(&mut self, staged: &mut Staged, ordered: Ordered) -> Answer {
+        let verdict = match self.refuses_all() {
+            Some(reason) => Err(CommitError::ReadOnly(reason)),
+            None => self.judge.judge(staged, &ordered.command),
+        };
+        (ordered.answer, verdict)
+    }
+
+    /// Why no commit is taken now, if so.
+    fn refuses_all(&mut self) -> Option<ReadOnlyReason> {
+        self.condition.set_disk_full(!self.space.is_enough());
+        self.condition.read_only()
+    }
+
+    /// Makes what is staged durable, then visible, then answers: acceptances, and refusals and
+    /// repeats too, as they may rest on what was staged.
+    fn finish(&mut self, staged: Staged, answers: Vec<Answer>) {
+        if !staged.commits.is_empty() {
+            if let Err(error) = self.log.append(&staged.records) {
+                tracing::error!(%error, "the log cannot be written; read-only until reopened");
+                self.condition.fail(ReadOnlyReason::LogFailed);
+                for (answer, _verdict) in answers {
+                    answer.send(Err(CommitError::OutcomeUnknown)).ok();
+                }
+                return;
+            }
+            self.space.wrote(staged.bytes);
+            self.publish(staged);
+        }
+        for (answer, verdict) in answers {
+            // Who does not wait for the answer any more has lost nothing.
+            answer.send(verdict).ok();
+        }
+    }
+
+    fn publish(&self, staged: Staged) {
+        // Before the group is visible: whoever sees it must find its collections.
+        for (id, path) in staged.commits.iter().flat_map(|commit| &commit.new_collections) {
+            self.judge.read.collections.add(*id, path.clone());
+        }
+        let group = Arc::new(Group::new(staged.commits));
+        self.judge.read.visible.publish(&group);
+        self.ring.push(Arc::clone(&group));
+        self.apply.push(group);
+    }
+}

@@ -1,0 +1,261 @@
+//! Exact reads: the documents of a collection as of one sequence, in pages, while writes go on.
+//!
+//! The store is behind what is visible, goes on changing, and shows parts of a batch. So a page is
+//! read as it comes, and then put right from the log: whatever changed after the pin is replaced
+//! by its *before image* of the first such change, which is its state at the pin.
+//!
+//! Why no change is missed: let `begun` be the last sequence whose applying had begun when the
+//! page ended. Nothing that was applied later can be in the page, and the log, which is ahead of
+//! the store, is read through `begun` before the page is put right.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use wellspring_store::{ScanLimit, Scanned};
+use wellspring_types::{CollectionId, CollectionPath, Document, DocumentPath, Sequence};
+
+use super::{ReadError, Sources, document_of};
+use crate::commit::{Commit, DocumentChange};
+
+/// Documents of one page, at most.
+const PAGE_DOCUMENTS: usize = 512;
+
+/// A read of one collection as of `pin`, in the order of ids.
+pub(crate) struct Exact {
+    collection: CollectionPath,
+    pin: Sequence,
+    /// Everything up to and with this id has been read; `None` at the beginning.
+    cursor: Option<Box<str>>,
+    /// State at the pin of each document ahead of the cursor that has changed since: `None`
+    /// where it was absent.
+    changed: BTreeMap<Box<str>, Option<Document>>,
+    /// Changes up to here are in `changed`.
+    fed: Sequence,
+    changed_bytes: usize,
+    changed_bytes_max: usize,
+}
+
+/// Documents of a collection as of one sequence.
+#[derive(Debug)]
+pub(crate) struct ExactPage {
+    pub(crate) documents: Vec<Document>,
+    /// Everything up to and with this id has been read; `None` once everything has.
+    pub(crate) read_through: Option<Box<str>>,
+}
+
+/// Why a page could not be read as of the pin.
+#[derive(Debug)]
+pub(crate) enum Overrun {
+    /// More has changed since than fits into memory.
+    Budget,
+    /// The read failed.
+    Failed(ReadError),
+}
+
+impl<E: Into<ReadError>> From<E> for Overrun {
+    fn from(error: E) -> Overrun {
+        Overrun::Failed(error.into())
+    }
+}
+
+impl Exact {
+    /// A read as of `pin`, after the document `cursor`. The store must have applied `pin` before
+    /// the first page is read (or be frozen): see [`crate::visible::Visible::applied`].
+    pub(crate) fn new(
+        collection: CollectionPath,
+        pin: Sequence,
+        cursor: Option<Box<str>>,
+        changed_bytes_max: usize,
+    ) -> Exact {
+        let changed = BTreeMap::new();
+        Exact { collection, pin, cursor, changed, fed: pin, changed_bytes: 0, changed_bytes_max }
+    }
+
+    pub(crate) fn pin(&self) -> Sequence {
+        self.pin
+    }
+
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    /// Goes on as of a later pin: what was read is the caller's to bring up to it.
+    pub(crate) fn re_pin(&mut self, pin: Sequence) {
+        debug_assert!(self.pin <= pin, "a pin moves on: {} to {pin}", self.pin);
+        self.pin = pin;
+        self.fed = pin;
+        self.changed.clear();
+        self.changed_bytes = 0;
+    }
+
+    /// The next page, of `bytes_max` or one document. On [`Overrun::Budget`] the read stands where
+    /// it stood.
+    pub(crate) fn page(
+        &mut self,
+        sources: &Sources,
+        bytes_max: usize,
+    ) -> Result<ExactPage, Overrun> {
+        let Some(collection) = sources.collections.id(self.collection.as_str()) else {
+            return Ok(ExactPage { documents: Vec::new(), read_through: None });
+        };
+        let limit = ScanLimit { documents: PAGE_DOCUMENTS, bytes: bytes_max };
+        let scan = sources.store.scan(collection, self.cursor.as_deref(), limit)?;
+        let read_through = if scan.end {
+            None
+        } else {
+            scan.entries.last().map(|entry| match entry {
+                Scanned::Document(document) => document.id.clone(),
+                Scanned::Overtaken(id) => id.clone(),
+            })
+        };
+        self.feed(sources, collection)?;
+        let documents = self.merge(scan.entries, read_through.as_deref())?;
+        self.cursor.clone_from(&read_through);
+        Ok(ExactPage { documents, read_through })
+    }
+
+    /// Brings `changed` up to everything that the page just read may show.
+    fn feed(&mut self, sources: &Sources, collection: CollectionId) -> Result<(), Overrun> {
+        let progress = sources.visible.progress();
+        // A store that failed in the middle of a batch may show any of what was visible.
+        let through = if progress.frozen { sources.visible.sequence() } else { progress.begun };
+        if through > self.fed {
+            for record in sources.log.read(self.fed, through, Some(collection)) {
+                let record = record?;
+                let seq = record.sequence;
+                let commit = Commit::from_record(record, &sources.collections);
+                let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+                for change in &commit.changes {
+                    self.note(change);
+                }
+                if self.changed_bytes > self.changed_bytes_max {
+                    return Err(Overrun::Budget);
+                }
+                self.fed = seq;
+            }
+            self.fed = through;
+        }
+        if progress.frozen {
+            self.note_frozen(sources);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, change: &DocumentChange) {
+        let id = change.path.id();
+        if self.cursor.as_deref().is_some_and(|cursor| id <= cursor) {
+            return; // Behind the cursor: read already.
+        }
+        if !self.changed.contains_key(id) {
+            let before = document_before(change);
+            self.changed_bytes += changed_bytes(id, before.as_ref());
+            self.changed.insert(id.into(), before);
+        }
+    }
+
+    /// What a frozen store may lack is in the overlay, which stays as it is.
+    fn note_frozen(&mut self, sources: &Sources) {
+        for (path, pending) in sources.visible.of_collection(self.collection.as_str()) {
+            let ahead = self.cursor.as_deref().is_none_or(|cursor| path.id() > cursor);
+            if ahead && pending.seq <= self.pin {
+                let document = pending.document.map(std::sync::Arc::unwrap_or_clone);
+                if !self.changed.contains_key(path.id()) {
+                    self.changed_bytes += changed_bytes(path.id(), document.as_ref());
+                    self.changed.insert(path.id().into(), document);
+                }
+            }
+        }
+    }
+
+    /// The page as of the pin: what was found, replaced by what `changed` knows better.
+    fn merge(
+        &mut self,
+        found: Vec<Scanned>,
+        through: Option<&str>,
+    ) -> Result<Vec<Document>, ReadError> {
+        let changed = self.take_changed(through);
+        let mut documents = Vec::with_capacity(found.len());
+        let mut changed = changed.into_iter().peekable();
+        for entry in found {
+            let id = match &entry {
+                Scanned::Document(document) => document.id.clone(),
+                Scanned::Overtaken(id) => id.clone(),
+            };
+            while let Some((_, document)) = changed.next_if(|(other, _)| *other < id) {
+                documents.extend(document);
+            }
+            match (changed.next_if(|(other, _)| *other == id), entry) {
+                (Some((_, document)), _) => documents.extend(document),
+                (None, Scanned::Document(stored)) => {
+                    debug_assert!(stored.version <= self.pin, "{id} is newer than the pin");
+                    documents.push(document_of(self.collection.join(&id), stored));
+                }
+                // Replaced while it was read, and yet the log has no change of it since the pin.
+                (None, Scanned::Overtaken(id)) => {
+                    let path = self.collection.join(&id);
+                    return Err(ReadError::Damaged { path });
+                }
+            }
+        }
+        documents.extend(changed.filter_map(|(_, document)| document));
+        Ok(documents)
+    }
+
+    /// Takes out what is known of the documents up to `through`; of all, if `None`.
+    fn take_changed(&mut self, through: Option<&str>) -> BTreeMap<Box<str>, Option<Document>> {
+        let Some(through) = through else {
+            self.changed_bytes = 0;
+            return std::mem::take(&mut self.changed);
+        };
+        let range = (Bound::Excluded(through), Bound::Unbounded);
+        let first_kept = self.changed.range::<str, _>(range).next().map(|(id, _)| id.clone());
+        let kept = first_kept.map(|id| self.changed.split_off(&id)).unwrap_or_default();
+        let taken = std::mem::replace(&mut self.changed, kept);
+        self.changed_bytes -=
+            taken.iter().map(|(id, document)| changed_bytes(id, document.as_ref())).sum::<usize>();
+        taken
+    }
+}
+
+/// The document as of `pin`; found like a page, but of one document.
+pub(crate) fn document_at(
+    sources: &Sources,
+    path: &DocumentPath,
+    pin: Sequence,
+) -> Result<Option<Document>, ReadError> {
+    let current = super::get(sources, path)?;
+    let Some(collection) = sources.collections.id(path.collection_str()) else { return Ok(None) };
+    // Whatever was read was visible by now.
+    let through = sources.visible.sequence();
+    for record in sources.log.read(pin, through, Some(collection)) {
+        let record = record?;
+        let seq = record.sequence;
+        let commit = Commit::from_record(record, &sources.collections);
+        let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+        if let Some(change) = commit.changes.iter().find(|change| change.path == *path) {
+            return Ok(document_before(change));
+        }
+    }
+    Ok(current)
+}
+
+/// The document that a change found.
+pub(crate) fn document_before(change: &DocumentChange) -> Option<Document> {
+    change.before.as_ref().map(|image| Document {
+        path: change.path.clone(),
+        version: image.version,
+        created_at: change.created_at,
+        updated_at: image.updated_at,
+        data: image.data.clone(),
+    })
+}
+
+/// About how many bytes an entry of `changed` takes.
+fn changed_bytes(id: &str, document: Option<&Document>) -> usize {
+    128 + id.len() + document.map_or(0, document_bytes)
+}
+
+/// About how many bytes a document takes.
+pub(crate) fn document_bytes(document: &Document) -> usize {
+    document.path.as_str().len() + document.data.as_bytes().len()
+}
