@@ -54,7 +54,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "tidy",
         arguments: "",
-        about: "file lengths, dependency edges, links, left-overs, manifests, settings",
+        about: "file lengths, dependency edges, links, left-overs, manifests",
         run: tidy,
     },
 ];

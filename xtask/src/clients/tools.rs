@@ -100,8 +100,7 @@ impl Tools {
         match tool {
             Tool::Python => Ok(absent("python3", "apt-get install python3 python3-venv")),
             Tool::Curl => Ok(absent("curl", "apt-get install curl")),
-            Tool::Node => Ok(absent("node", "apt-get install nodejs npm")
-                .or_else(|| absent("npm", "apt-get install npm"))),
+            Tool::Node => Ok(old_node().or_else(|| absent("npm", "apt-get install npm"))),
             Tool::Venv => self.install_venv(),
             Tool::NodeModules => self.install_node_modules(),
         }
@@ -215,6 +214,14 @@ fn absent(program: &str, install: &str) -> Option<String> {
     let found = Command::new(program).arg("--version").output();
     let there = found.is_ok_and(|output| output.status.success());
     (!there).then(|| format!("{program} is not here; {install}"))
+}
+
+/// The packages need node 20; an older one would fail in the middle of a script.
+fn old_node() -> Option<String> {
+    let is_new = "process.exit(Number(process.versions.node.split('.')[0]) >= 20 ? 0 : 1)";
+    let asked = Command::new("node").args(["-e", is_new]).status();
+    let is_there = asked.is_ok_and(|status| status.success());
+    (!is_there).then(|| "node 20 or newer is not here; apt-get install nodejs npm".to_owned())
 }
 
 fn copy_directory(from: &Path, to: &Path) -> Result<()> {
