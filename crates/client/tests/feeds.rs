@@ -1,5 +1,12 @@
 //! Feeds over a connection that fails, with a server that says what a test tells it to.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the helpers of integration tests"
+)]
+
 mod fake;
 
 use fake::{FakeServer, Peer, data, from_of, next, patiently, show, text_of};

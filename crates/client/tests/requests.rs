@@ -1,5 +1,12 @@
 //! Commits and reads, with a server that fails them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the helpers of integration tests"
+)]
+
 mod fake;
 
 use std::time::Duration;

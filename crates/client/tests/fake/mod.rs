@@ -1,5 +1,11 @@
 //! A server that says what a test tells it to.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the helpers of integration tests"
+)]
 #![allow(dead_code, reason = "each test binary uses its own part of the helper")]
 
 use std::time::Duration;
