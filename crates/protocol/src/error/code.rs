@@ -3,75 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// What went wrong, as every transport names it. `docs/protocol.md` shows the whole table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Code {
-    /// The request is malformed, or asks for what cannot be.
-    InvalidArgument,
-    /// JSON or a `Struct` is nested too deeply.
-    TooDeep,
-    /// A JSON object has a key twice.
-    DuplicateKey,
-    /// The mutation id was used before, for another commit.
-    MutationIdReused,
-    /// A message, document or commit is too large.
-    TooLarge,
-    /// No valid access token.
-    Unauthenticated,
-    /// The rules do not allow it.
-    PermissionDenied,
-    /// The document is absent.
-    NotFound,
-    /// The document to be inserted exists.
-    AlreadyExists,
-    /// An `if_…` of a write does not hold.
-    PreconditionFailed,
-    /// Something that the commit relies on has changed.
-    Conflict,
-    /// Not a token of this database, or not one for this request.
-    TokenInvalid,
-    /// The token's position is older than what is kept.
-    TokenExpired,
-    /// Too many requests a second.
-    RateLimited,
-    /// A fixed limit is reached.
-    LimitExceeded,
-    /// The client reads too slowly.
-    Slow,
-    /// The server has too much to do.
-    Overloaded,
-    /// The server cannot answer now; a write's outcome may be unknown.
-    Unavailable,
-    /// Writes are refused until an operator, or free space, helps.
-    ReadOnly,
-    /// The client gave the request up.
-    Cancelled,
-    /// The client's deadline passed.
-    DeadlineExceeded,
-    /// The server does not know the method, or not yet the feature.
-    Unimplemented,
-    /// A defect of the server.
-    Internal,
-    /// A code of a newer server than this client: what to do is known all the same. Servers do
-    /// not send it.
-    Unknown(Retry),
-}
-
-/// What to do after an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Retry {
-    /// The same request would fail again.
-    Never,
-    /// The same, at once.
-    Now,
-    /// The same, after `after_ms` or with growing, random delays.
-    Backoff,
-    /// With a new access token.
-    Reauth,
-    /// From a snapshot.
-    Resync,
-}
+use super::Retry;
 
 /// A name that is not one of the table's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,34 +21,98 @@ struct Row {
     meaning: &'static str,
 }
 
-impl Code {
-    /// Every code of the table, in its order.
-    pub const ALL: [Code; 23] = [
-        Code::InvalidArgument,
-        Code::TooDeep,
-        Code::DuplicateKey,
-        Code::MutationIdReused,
-        Code::TooLarge,
-        Code::Unauthenticated,
-        Code::PermissionDenied,
-        Code::NotFound,
-        Code::AlreadyExists,
-        Code::PreconditionFailed,
-        Code::Conflict,
-        Code::TokenInvalid,
-        Code::TokenExpired,
-        Code::RateLimited,
-        Code::LimitExceeded,
-        Code::Slow,
-        Code::Overloaded,
-        Code::Unavailable,
-        Code::ReadOnly,
-        Code::Cancelled,
-        Code::DeadlineExceeded,
-        Code::Unimplemented,
-        Code::Internal,
-    ];
+macro_rules! error_table {
+    ($($code:ident $name:literal $http:expr, $grpc:ident, $retry:ident, $close:expr,
+        $meaning:literal;)*) => {
+        /// What went wrong, as every transport names it. `docs/protocol.md` shows the whole table.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $meaning] $code,)*
+            /// A code of a newer server than this client: what to do is known all the same.
+            /// Servers do not send it.
+            Unknown(Retry),
+        }
 
+        impl Code {
+            /// Every code of the table, in its order.
+            pub const ALL: &[Code] = &[$(Code::$code),*];
+
+            fn row(self) -> Row {
+                match self {
+                    $(Code::$code => Row {
+                        name: $name,
+                        http: $http,
+                        grpc: tonic::Code::$grpc,
+                        retry: Retry::$retry,
+                        close: $close,
+                        meaning: $meaning,
+                    },)*
+                    Code::Unknown(retry) => Row {
+                        name: "unknown",
+                        http: None,
+                        grpc: tonic::Code::Unknown,
+                        retry,
+                        close: None,
+                        meaning: "A code that this client does not know.",
+                    },
+                }
+            }
+        }
+    };
+}
+
+// Name; HTTP status; gRPC status; what to do; WebSocket close code; what it means.
+error_table! {
+    InvalidArgument "invalid_argument" Some(400), InvalidArgument, Never, None,
+        "The request is malformed, or asks for what cannot be.";
+    TooDeep "too_deep" Some(400), InvalidArgument, Never, None,
+        "JSON or a `Struct` is nested too deeply.";
+    DuplicateKey "duplicate_key" Some(400), InvalidArgument, Never, None,
+        "A JSON object has a key twice.";
+    MutationIdReused "mutation_id_reused" Some(400), InvalidArgument, Never, None,
+        "The mutation id was used before, for another commit.";
+    TooLarge "too_large" Some(413), InvalidArgument, Never, None,
+        "A message, document or commit is too large.";
+    Unauthenticated "unauthenticated" Some(401), Unauthenticated, Reauth, Some(4401),
+        "There is no valid access token.";
+    PermissionDenied "permission_denied" Some(403), PermissionDenied, Never, Some(4403),
+        "The rules do not allow it.";
+    NotFound "not_found" Some(404), NotFound, Never, None,
+        "The document is absent, or hidden.";
+    AlreadyExists "already_exists" Some(409), AlreadyExists, Never, None,
+        "The document to be inserted exists.";
+    PreconditionFailed "precondition_failed" Some(412), FailedPrecondition, Never, None,
+        "An `if_…` of a write does not hold.";
+    Conflict "conflict" Some(409), Aborted, Now, None,
+        "Something in `reads` has changed: read again, and commit again.";
+    TokenInvalid "token_invalid" Some(400), InvalidArgument, Resync, None,
+        "Not a token of this database, or not one for this request.";
+    TokenExpired "token_expired" Some(410), OutOfRange, Resync, None,
+        "The token's position is older than what is kept.";
+    RateLimited "rate_limited" Some(429), ResourceExhausted, Backoff, Some(4429),
+        "Too many requests in a second.";
+    LimitExceeded "limit_exceeded" Some(429), ResourceExhausted, Never, None,
+        "A fixed limit is reached, such as subscriptions of a connection.";
+    Slow "slow" None, ResourceExhausted, Now, Some(4409),
+        "The client reads too slowly; only in streams.";
+    Overloaded "overloaded" Some(503), Unavailable, Backoff, None,
+        "The server has too much to do.";
+    Unavailable "unavailable" Some(503), Unavailable, Backoff, Some(4500),
+        "The server cannot answer now; a commit's outcome may be unknown.";
+    ReadOnly "read_only" Some(503), FailedPrecondition, Backoff, None,
+        "Writes are refused for now: the disk is full, or has failed.";
+    Cancelled "cancelled" None, Cancelled, Never, None,
+        "The client gave the request up; only in streams.";
+    DeadlineExceeded "deadline_exceeded" Some(504), DeadlineExceeded, Backoff, None,
+        "The client's deadline has passed.";
+    Unimplemented "unimplemented" Some(501), Unimplemented, Never, None,
+        "The server does not know the method, or not yet the feature.";
+    Internal "internal" Some(500), Internal, Backoff, None,
+        "A defect of the server.";
+}
+
+impl Code {
     /// The code as it is written on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -184,180 +180,6 @@ impl Code {
             | tonic::Code::Internal => Code::Internal,
         }
     }
-
-    #[expect(
-        clippy::too_many_lines,
-        reason = "one table, a line or two for each code"
-    )]
-    fn row(self) -> Row {
-        use tonic::Code as Grpc;
-        let row = |name, http, grpc, retry| Row {
-            name,
-            http,
-            grpc,
-            retry,
-            close: None,
-            meaning: "",
-        };
-        let row = match self {
-            Code::InvalidArgument => row(
-                "invalid_argument",
-                Some(400),
-                Grpc::InvalidArgument,
-                Retry::Never,
-            )
-            .meaning("The request is malformed, or asks for what cannot be."),
-            Code::TooDeep => row("too_deep", Some(400), Grpc::InvalidArgument, Retry::Never)
-                .meaning("JSON or a `Struct` is nested too deeply."),
-            Code::DuplicateKey => row(
-                "duplicate_key",
-                Some(400),
-                Grpc::InvalidArgument,
-                Retry::Never,
-            )
-            .meaning("A JSON object has a key twice."),
-            Code::MutationIdReused => row(
-                "mutation_id_reused",
-                Some(400),
-                Grpc::InvalidArgument,
-                Retry::Never,
-            )
-            .meaning("The mutation id was used before, for another commit."),
-            Code::TooLarge => row("too_large", Some(413), Grpc::InvalidArgument, Retry::Never)
-                .meaning("A message, document or commit is too large."),
-            Code::Unauthenticated => row(
-                "unauthenticated",
-                Some(401),
-                Grpc::Unauthenticated,
-                Retry::Reauth,
-            )
-            .close(4401)
-            .meaning("There is no valid access token."),
-            Code::PermissionDenied => row(
-                "permission_denied",
-                Some(403),
-                Grpc::PermissionDenied,
-                Retry::Never,
-            )
-            .close(4403)
-            .meaning("The rules do not allow it."),
-            Code::NotFound => row("not_found", Some(404), Grpc::NotFound, Retry::Never)
-                .meaning("The document is absent, or hidden."),
-            Code::AlreadyExists => row(
-                "already_exists",
-                Some(409),
-                Grpc::AlreadyExists,
-                Retry::Never,
-            )
-            .meaning("The document to be inserted exists."),
-            Code::PreconditionFailed => row(
-                "precondition_failed",
-                Some(412),
-                Grpc::FailedPrecondition,
-                Retry::Never,
-            )
-            .meaning("An `if_…` of a write does not hold."),
-            Code::Conflict => row("conflict", Some(409), Grpc::Aborted, Retry::Now)
-                .meaning("Something in `reads` has changed: read again, and commit again."),
-            Code::TokenInvalid => row(
-                "token_invalid",
-                Some(400),
-                Grpc::InvalidArgument,
-                Retry::Resync,
-            )
-            .meaning("Not a token of this database, or not one for this request."),
-            Code::TokenExpired => row("token_expired", Some(410), Grpc::OutOfRange, Retry::Resync)
-                .meaning("The token's position is older than what is kept."),
-            Code::RateLimited => row(
-                "rate_limited",
-                Some(429),
-                Grpc::ResourceExhausted,
-                Retry::Backoff,
-            )
-            .close(4429)
-            .meaning("Too many requests in a second."),
-            Code::LimitExceeded => row(
-                "limit_exceeded",
-                Some(429),
-                Grpc::ResourceExhausted,
-                Retry::Never,
-            )
-            .meaning("A fixed limit is reached, such as subscriptions of a connection."),
-            Code::Slow => row("slow", None, Grpc::ResourceExhausted, Retry::Now)
-                .close(4409)
-                .meaning("The client reads too slowly; only in streams."),
-            Code::Overloaded => row("overloaded", Some(503), Grpc::Unavailable, Retry::Backoff)
-                .meaning("The server has too much to do."),
-            Code::Unavailable => row("unavailable", Some(503), Grpc::Unavailable, Retry::Backoff)
-                .close(4500)
-                .meaning("The server cannot answer now; a commit's outcome may be unknown."),
-            Code::ReadOnly => row(
-                "read_only",
-                Some(503),
-                Grpc::FailedPrecondition,
-                Retry::Backoff,
-            )
-            .meaning("Writes are refused for now: the disk is full, or has failed."),
-            Code::Cancelled => row("cancelled", None, Grpc::Cancelled, Retry::Never)
-                .meaning("The client gave the request up; only in streams."),
-            Code::DeadlineExceeded => row(
-                "deadline_exceeded",
-                Some(504),
-                Grpc::DeadlineExceeded,
-                Retry::Backoff,
-            )
-            .meaning("The client's deadline has passed."),
-            Code::Unimplemented => row(
-                "unimplemented",
-                Some(501),
-                Grpc::Unimplemented,
-                Retry::Never,
-            )
-            .meaning("The server does not know the method, or not yet the feature."),
-            Code::Internal => row("internal", Some(500), Grpc::Internal, Retry::Backoff)
-                .meaning("A defect of the server."),
-            Code::Unknown(retry) => row("unknown", Some(500), Grpc::Unknown, retry)
-                .meaning("A code that this client does not know."),
-        };
-        debug_assert!(!row.meaning.is_empty(), "{} says what it means", row.name);
-        row
-    }
-}
-
-impl Row {
-    fn close(self, code: u16) -> Row {
-        Row {
-            close: Some(code),
-            ..self
-        }
-    }
-
-    fn meaning(self, meaning: &'static str) -> Row {
-        Row { meaning, ..self }
-    }
-}
-
-impl Retry {
-    /// Every value.
-    pub const ALL: [Retry; 5] = [
-        Retry::Never,
-        Retry::Now,
-        Retry::Backoff,
-        Retry::Reauth,
-        Retry::Resync,
-    ];
-
-    /// The value as it is written on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Retry::Never => "never",
-            Retry::Now => "now",
-            Retry::Backoff => "backoff",
-            Retry::Reauth => "reauth",
-            Retry::Resync => "resync",
-        }
-    }
 }
 
 impl FromStr for Code {
@@ -365,30 +187,14 @@ impl FromStr for Code {
 
     fn from_str(text: &str) -> Result<Code, UnknownName> {
         Code::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .find(|code| code.as_str() == text)
             .ok_or(UnknownName)
     }
 }
 
-impl FromStr for Retry {
-    type Err = UnknownName;
-
-    fn from_str(text: &str) -> Result<Retry, UnknownName> {
-        Retry::ALL
-            .into_iter()
-            .find(|retry| retry.as_str() == text)
-            .ok_or(UnknownName)
-    }
-}
-
 impl fmt::Display for Code {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

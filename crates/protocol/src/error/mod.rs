@@ -3,8 +3,10 @@
 mod code;
 mod convert;
 mod problem;
+mod retry;
 mod status;
 mod wire;
 
-pub use code::{Code, Retry, UnknownName};
+pub use code::{Code, UnknownName};
+pub use retry::Retry;
 pub use wire::WireError;
