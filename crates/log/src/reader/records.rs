@@ -61,12 +61,10 @@ impl Records {
         through: Sequence,
         collection: Option<CollectionId>,
     ) -> Records {
-        // Nothing comes after the last sequence that there can be.
-        let next = if after < through { after.next() } else { after };
-        let through = if after < through {
-            through
+        let (next, through) = if after < through {
+            (after.next(), through)
         } else {
-            Sequence::ZERO
+            (Sequence::ZERO.next(), Sequence::ZERO) // nothing
         };
         let window = Window::default();
         Records {
