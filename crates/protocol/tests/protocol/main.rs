@@ -1,0 +1,13 @@
+//! The wire, through its public surface.
+
+mod docs;
+mod errors;
+mod examples;
+mod grpc_feed;
+mod grpc_requests;
+mod hostile;
+mod refusals;
+mod round_trip;
+mod samples;
+mod splitting;
+mod strict;
