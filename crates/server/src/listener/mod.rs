@@ -8,4 +8,4 @@ mod socket;
 
 pub(crate) use accept::accept_all;
 pub(crate) use places::Places;
-pub(crate) use serve::{Handler, Peer};
+pub(crate) use serve::Handler;

@@ -33,10 +33,6 @@ pub(crate) trait Handler: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
 }
 
-/// Who sent a request; found among its extensions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
-
 /// A connection that was accepted and has a place.
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
@@ -69,9 +65,8 @@ pub(super) async fn serve<H: Handler>(
     // A backstop. Sessions notice a client that does not read earlier and tell it why they end.
     let stalled = Duration::from_millis(config.stalled_write_ms) * 2;
     let io = TokioIo::new(Socket::new(stream, first, stalled, Some(place)));
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();
-        request.extensions_mut().insert(Peer(peer));
         async move { Ok::<_, Infallible>(handler.answer(request).await) }
     });
     let builder = builder(config, tasks);

@@ -1,1 +1,407 @@
-pub(crate) mod outbox;
+//! The one loop that serves every streaming transport: WebSocket, gRPC, SSE and NDJSON differ in
+//! how they frame what it sends, and in whether a client can say something on the way.
+
+mod answers;
+mod outbox;
+mod subscriptions;
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio_util::sync::CancellationToken;
+use wellspring_engine::{Database, Subscription};
+use wellspring_protocol::error::{Code, WireError};
+use wellspring_types::feed::{FeedMessage, SubscribeRequest};
+use wellspring_types::{ResumeToken, Sequence};
+
+use crate::config::Config;
+
+pub(crate) use answers::Answer;
+use answers::HeldAnswers;
+pub(crate) use outbox::{Limits, Outbox, OutboxError, Taker, outbox};
+use subscriptions::{Subscriptions, Turn};
+
+/// A frame on its way to the client, and its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Framed<F> {
+    pub(crate) frame: F,
+    pub(crate) bytes: usize,
+}
+
+/// How a transport writes what a session says.
+pub(crate) trait Framing: Send + 'static {
+    /// What the transport sends as one.
+    type Frame: Send + 'static;
+
+    /// A message of the subscription `id`; in several frames where it is too large for one.
+    fn feed(&self, id: &str, message: &FeedMessage) -> Vec<Framed<Self::Frame>>;
+
+    /// The end of the subscription `id`, and from where to go on.
+    fn ended(
+        &self,
+        id: &str,
+        why: &WireError,
+        from: Option<&ResumeToken>,
+    ) -> Vec<Framed<Self::Frame>>;
+
+    /// A request that failed; its `id` may be that of a subscription that goes on.
+    fn refused(&self, id: &str, why: &WireError) -> Vec<Framed<Self::Frame>> {
+        self.ended(id, why, None)
+    }
+
+    /// The end of the whole session; `from` is where its only subscription would go on.
+    fn farewell(&self, why: &WireError, from: Option<&ResumeToken>) -> Vec<Framed<Self::Frame>> {
+        self.ended("", why, from)
+    }
+
+    /// What shows now and then that the connection is alive.
+    fn beat(&self) -> Option<Framed<Self::Frame>> {
+        None
+    }
+}
+
+/// What a client says to its session.
+pub(crate) enum Command<F> {
+    /// Begin a subscription.
+    Subscribe(Box<str>, Box<SubscribeRequest>),
+    /// End a subscription; the frame says that it is done.
+    Unsubscribe(Box<str>, Framed<F>),
+    /// Answer a request.
+    Request(BoxFuture<'static, Answer<F>>),
+    /// Say this.
+    Reply(Framed<F>),
+    /// The client is alive.
+    Alive,
+    /// End the session, saying why.
+    Leave(WireError),
+    /// The client has left.
+    Gone,
+}
+
+/// The terms of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// Time between two beats.
+    pub(crate) heartbeat: Duration,
+    /// A client that says nothing for so long is dead; `None`: it has nothing to say.
+    pub(crate) dead_after: Option<Duration>,
+    /// When the client wants its stream to end.
+    pub(crate) deadline: Option<Instant>,
+    /// When the server takes no more work.
+    pub(crate) draining: CancellationToken,
+    /// How long clients are asked to stay away when the server drains, in milliseconds.
+    pub(crate) away_ms: u64,
+    /// Requests in progress; no more commands are taken while there are as many.
+    pub(crate) requests_max: usize,
+    /// Subscriptions at a time.
+    pub(crate) subscriptions_max: usize,
+}
+
+impl Terms {
+    pub(crate) fn new(config: &Config, draining: CancellationToken) -> Terms {
+        Terms {
+            heartbeat: Duration::from_millis(config.heartbeat_ms),
+            dead_after: None,
+            deadline: None,
+            draining,
+            away_ms: AWAY_MS,
+            requests_max: usize::try_from(config.requests_in_progress_max).unwrap_or(usize::MAX),
+            subscriptions_max: usize::try_from(config.subscriptions_max).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// How long clients are asked to stay away from a server that stops, in milliseconds.
+const AWAY_MS: u64 = 1000;
+
+/// One client's session.
+pub(crate) struct Session<F: Framing> {
+    framing: F,
+    outbox: Outbox<F::Frame>,
+    terms: Terms,
+    subscriptions: Subscriptions,
+    requests: FuturesUnordered<BoxFuture<'static, Answer<F::Frame>>>,
+    answers: HeldAnswers<F::Frame>,
+    database: Database,
+    handed_out: watch::Receiver<Sequence>,
+    heard_at: Instant,
+    stage: Stage,
+}
+
+/// Whether a session still takes commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The server stops: requests in progress are answered, then the session ends.
+    Leaving,
+}
+
+/// How a session goes on after an event.
+enum Next {
+    GoOn,
+    End(Ending),
+}
+
+/// Why a session ends.
+enum Ending {
+    /// There is nobody to tell, or nothing more to say.
+    Silent,
+    /// The client is told why.
+    Saying(WireError),
+    /// The client is told why, and what is queued is dropped.
+    Cutting(WireError),
+}
+
+impl From<OutboxError> for Ending {
+    fn from(error: OutboxError) -> Ending {
+        match error {
+            OutboxError::Gone => Ending::Silent,
+            OutboxError::Stalled => {
+                Ending::Cutting(WireError::new(Code::Slow, "the client reads too slowly"))
+            }
+        }
+    }
+}
+
+impl<F: Framing> Session<F> {
+    pub(crate) fn new(
+        framing: F,
+        outbox: Outbox<F::Frame>,
+        database: Database,
+        terms: Terms,
+    ) -> Session<F> {
+        let handed_out = database.handed_out();
+        Session {
+            framing,
+            outbox,
+            terms,
+            subscriptions: Subscriptions::default(),
+            requests: FuturesUnordered::new(),
+            answers: HeldAnswers::default(),
+            database,
+            handed_out,
+            heard_at: Instant::now(),
+            stage: Stage::Open,
+        }
+    }
+
+    /// With a subscription from the beginning.
+    pub(crate) fn with(mut self, subscription: Subscription) -> Session<F> {
+        self.subscriptions.add("".into(), subscription);
+        self
+    }
+
+    /// Serves until the client leaves, or the session has to end. Without commands it ends with
+    /// its last subscription.
+    pub(crate) async fn run<C>(mut self, commands: C)
+    where
+        C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
+    {
+        let ending = self.serve(commands).await;
+        let (why, cut) = match ending {
+            Ending::Silent => return,
+            Ending::Saying(why) => (why, false),
+            Ending::Cutting(why) => (why, true),
+        };
+        let farewell = self.framing.farewell(&why, self.subscriptions.only_token());
+        if cut {
+            return self
+                .outbox
+                .cut(farewell.into_iter().map(|framed| framed.frame));
+        }
+        // Where it does not get through there is nobody to tell.
+        let _ = self.say(farewell).await;
+    }
+
+    async fn serve<C>(&mut self, commands: C) -> Ending
+    where
+        C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
+    {
+        let mut commands = std::pin::pin!(commands);
+        let mut beats = self.beats();
+        loop {
+            let is_open = self.stage == Stage::Open;
+            let may_take = is_open && self.requests.len() < self.terms.requests_max;
+            let next = tokio::select! {
+                () = self.terms.draining.cancelled(), if is_open => {
+                    self.stage = Stage::Leaving;
+                    Next::GoOn
+                }
+                () = self.outbox.gone() => Next::End(Ending::Silent),
+                () = until(self.terms.deadline) => Next::End(Ending::Saying(WireError::new(
+                    Code::DeadlineExceeded,
+                    "the deadline of the request has passed",
+                ))),
+                () = until(self.terms.dead_after.map(|after| self.heard_at + after)) => {
+                    Next::End(Ending::Cutting(WireError::new(
+                        Code::Unavailable,
+                        "nothing was heard from the client for too long",
+                    )))
+                }
+                _ = beats.tick() => self.beat().await,
+                Some(turn) = self.subscriptions.next() => self.turn(turn).await,
+                Some(answer) = self.requests.next(), if !self.requests.is_empty() => {
+                    self.answer(answer).await
+                }
+                () = self.answers.handed_out(&mut self.handed_out) => self.aim().await,
+                Some(command) = commands.next(), if may_take && !commands.is_terminated() => {
+                    self.command(command).await
+                }
+                else => Next::End(Ending::Silent),
+            };
+            match next {
+                Next::End(ending) => return ending,
+                Next::GoOn if self.stage == Stage::Leaving && self.has_answered() => {
+                    return self.drained();
+                }
+                Next::GoOn if commands.is_terminated() && self.is_idle() => return Ending::Silent,
+                Next::GoOn => {}
+            }
+        }
+    }
+
+    fn has_answered(&self) -> bool {
+        self.requests.is_empty() && self.answers.is_empty()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.subscriptions.is_empty() && self.has_answered()
+    }
+
+    fn beats(&self) -> Interval {
+        let every = self.terms.heartbeat;
+        let mut beats = interval_at(Instant::now() + every, every);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beats
+    }
+
+    fn drained(&self) -> Ending {
+        let why = WireError::new(Code::Unavailable, "the server is shutting down");
+        Ending::Saying(why.after_ms(self.terms.away_ms))
+    }
+
+    async fn beat(&mut self) -> Next {
+        let beat = self.framing.beat();
+        self.say(beat).await
+    }
+
+    async fn turn(&mut self, turn: Turn) -> Next {
+        let target = self.answers.target();
+        let Some(message) = self.subscriptions.take_turn(turn, target) else {
+            return self.release().await;
+        };
+        let frames = match &message.what {
+            Ok(of_feed) => self.framing.feed(&message.id, of_feed),
+            Err(error) => {
+                let why = crate::errors::subscription(error);
+                self.framing
+                    .ended(&message.id, &why, message.token.as_ref())
+            }
+        };
+        match self.say(frames).await {
+            Next::GoOn => self.release().await,
+            end @ Next::End(_) => end,
+        }
+    }
+
+    async fn command(&mut self, command: Command<F::Frame>) -> Next {
+        self.heard_at = Instant::now();
+        match command {
+            Command::Alive => Next::GoOn,
+            Command::Subscribe(id, request) => match self.subscribe(&id, *request) {
+                Ok(subscription) => {
+                    self.subscriptions.add(id, subscription);
+                    Next::GoOn
+                }
+                Err(why) => {
+                    let refused = self.framing.refused(&id, &why);
+                    self.say(refused).await
+                }
+            },
+            Command::Unsubscribe(id, _) if !self.subscriptions.has(&id) => {
+                let why = WireError::new(Code::NotFound, "there is no subscription with this id");
+                let refused = self.framing.refused(&id, &why);
+                self.say(refused).await
+            }
+            Command::Unsubscribe(id, done) => {
+                self.subscriptions.remove(&id);
+                match self.say([done]).await {
+                    Next::GoOn => self.release().await,
+                    end @ Next::End(_) => end,
+                }
+            }
+            Command::Request(request) => {
+                self.requests.push(request);
+                Next::GoOn
+            }
+            Command::Reply(framed) => self.say([framed]).await,
+            Command::Leave(why) => Next::End(Ending::Saying(why)),
+            Command::Gone => Next::End(Ending::Silent),
+        }
+    }
+
+    fn subscribe(&self, id: &str, request: SubscribeRequest) -> Result<Subscription, WireError> {
+        if self.subscriptions.has(id) {
+            let told = "a subscription with this id is running; it goes on";
+            return Err(WireError::invalid_argument(told));
+        }
+        if self.subscriptions.len() >= self.terms.subscriptions_max {
+            let max = self.terms.subscriptions_max;
+            let told = format!("a connection has at most {max} subscriptions");
+            return Err(WireError::new(Code::LimitExceeded, told));
+        }
+        self.database
+            .subscribe(request)
+            .map_err(|error| crate::errors::subscribe(&error))
+    }
+
+    async fn answer(&mut self, answer: Answer<F::Frame>) -> Next {
+        match answer.after {
+            Some(seq) if !self.subscriptions.is_empty() => {
+                self.answers.hold(seq, answer.framed);
+                Next::GoOn
+            }
+            _ => self.say([answer.framed]).await,
+        }
+    }
+
+    /// Takes aim at answers whose commits were handed out: every subscription is asked whether
+    /// it has passed them.
+    async fn aim(&mut self) -> Next {
+        self.answers.aim(*self.handed_out.borrow());
+        self.subscriptions.recall_all();
+        self.release().await
+    }
+
+    /// Says the answers that all subscriptions have passed.
+    async fn release(&mut self) -> Next {
+        let Some(target) = self.answers.target() else {
+            return Next::GoOn;
+        };
+        if !self.subscriptions.have_passed(target) {
+            return Next::GoOn;
+        }
+        let released = self.answers.release();
+        self.say(released).await
+    }
+
+    async fn say(&mut self, frames: impl IntoIterator<Item = Framed<F::Frame>>) -> Next {
+        for framed in frames {
+            if let Err(error) = self.outbox.put(framed.frame, framed.bytes).await {
+                return Next::End(error.into());
+            }
+        }
+        Next::GoOn
+    }
+}
+
+/// Waits until then, or for ever.
+async fn until(when: Option<Instant>) {
+    match when {
+        Some(when) => sleep_until(when).await,
+        None => std::future::pending().await,
+    }
+}

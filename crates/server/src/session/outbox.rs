@@ -4,6 +4,7 @@
 //! log: no memory grows with a client that reads slowly. One that takes nothing is told apart
 //! from one that is merely slow by when it last took something.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -54,7 +55,7 @@ struct Queued<F> {
 struct Shared<F> {
     taken_at: Instant,
     taken_bytes: usize,
-    last_word: Option<F>,
+    last_words: VecDeque<F>,
     cut: bool,
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn outbox<F>(limits: Limits) -> (Outbox<F>, Taker<F>) {
     let shared = Shared {
         taken_at: Instant::now(),
         taken_bytes: 0,
-        last_word: None,
+        last_words: VecDeque::new(),
         cut: false,
     };
     let shared = Arc::new(Mutex::new(shared));
@@ -134,11 +135,11 @@ impl<F> Outbox<F> {
         shared.taken_at.max(began) + self.limits.stalled * steps.max(1)
     }
 
-    /// Drops what is queued and ends with `last_word`: a client that wakes up learns why its
+    /// Drops what is queued and ends with `last_words`: a client that wakes up learns why its
     /// stream ended without reading through a backlog first.
-    pub(crate) fn cut(self, last_word: Option<F>) {
+    pub(crate) fn cut(self, last_words: impl IntoIterator<Item = F>) {
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.last_word = last_word;
+        shared.last_words = last_words.into_iter().collect();
         shared.cut = true;
     }
 
@@ -164,7 +165,7 @@ impl<F> Taker<F> {
         let polled = self.frames.poll_recv(context);
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if shared.cut {
-            return Poll::Ready(shared.last_word.take());
+            return Poll::Ready(shared.last_words.pop_front());
         }
         let Poll::Ready(Some(queued)) = polled else {
             return polled.map(|_end| None);

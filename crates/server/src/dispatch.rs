@@ -1,0 +1,100 @@
+//! One port for everything: gRPC by its content type, the rest by its path. Requests of web pages
+//! that may not be here are refused before anything looks at them.
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+use wellspring_protocol::error::{Code, WireError};
+
+use crate::cors;
+use crate::grpc::Grpc;
+use crate::http::problem::Problem;
+use crate::http::{admin_routes, client_routes};
+use crate::listener::Handler;
+use crate::origin::From;
+use crate::shared::Shared;
+
+/// Answers what arrives on the port for clients.
+#[derive(Clone)]
+pub(crate) struct ClientPort {
+    shared: Shared,
+    routes: Router,
+    grpc: Grpc,
+}
+
+/// Answers what arrives on the port for operators.
+#[derive(Clone)]
+pub(crate) struct AdminPort {
+    routes: Router,
+}
+
+impl ClientPort {
+    pub(crate) fn new(shared: Shared) -> ClientPort {
+        let routes = client_routes(shared.clone());
+        let grpc = Grpc::new(shared.clone());
+        ClientPort {
+            shared,
+            routes,
+            grpc,
+        }
+    }
+}
+
+impl AdminPort {
+    pub(crate) fn new(shared: Shared) -> AdminPort {
+        AdminPort {
+            routes: admin_routes(shared),
+        }
+    }
+}
+
+impl Handler for ClientPort {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let from = self.shared.origins.judge(request.headers(), request.uri());
+        let origin = match from {
+            From::Foreign => return foreign().into_response(),
+            From::Page(origin) => Some(origin),
+            From::Anyone => None,
+        };
+        let is_preflight = request.method() == Method::OPTIONS && origin.is_some();
+        let mut response = if is_preflight {
+            cors::preflight(request.headers())
+        } else if is_grpc(request.headers()) {
+            self.grpc.answer(request).await
+        } else {
+            route(&self.routes, request.map(Body::new)).await
+        };
+        if let Some(origin) = origin {
+            cors::allow(response.headers_mut(), origin);
+        }
+        response
+    }
+}
+
+impl Handler for AdminPort {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        route(&self.routes, request.map(Body::new)).await
+    }
+}
+
+async fn route(routes: &Router, request: Request<Body>) -> Response {
+    let Ok(response) = routes.clone().oneshot(request).await;
+    response
+}
+
+fn foreign() -> Problem {
+    let told = "requests of this page are not allowed: its origin is not among allowed_origins";
+    WireError::new(Code::PermissionDenied, told).into()
+}
+
+/// gRPC, or gRPC-web in either of its forms.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| content_type.starts_with("application/grpc"))
+}

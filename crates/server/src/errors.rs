@@ -1,0 +1,96 @@
+//! What clients are told of the engine's errors. What happened inside stays in the log.
+
+use tracing::error;
+use wellspring_engine::{
+    CommitError, EffectError, ReadError, SubscribeError, SubscriptionError, TokenError,
+};
+use wellspring_protocol::error::{Code, WireError};
+use wellspring_types::{DocumentPath, Sequence};
+
+/// How long clients are asked to wait before they try a write again, in milliseconds.
+const READ_ONLY_AFTER_MS: u64 = 5000;
+
+/// Why a commit was refused.
+pub(crate) fn commit(error: &CommitError) -> WireError {
+    let told = |code| WireError::new(code, error.to_string());
+    match error {
+        CommitError::AlreadyExists { path, version } => told(Code::AlreadyExists)
+            .detail("path", path.as_str())
+            .detail("version", version.0),
+        CommitError::NotFound { path } => told(Code::NotFound).detail("path", path.as_str()),
+        CommitError::PreconditionFailed { path, version, .. } => {
+            let told = told(Code::PreconditionFailed).detail("path", path.as_str());
+            if *version == Sequence::ZERO {
+                told
+            } else {
+                told.detail("version", version.0)
+            }
+        }
+        CommitError::Conflict { what } => told(Code::Conflict).detail("path", &**what),
+        CommitError::Effect { path, source } => {
+            let code = match source {
+                EffectError::Document(error) => WireError::from(error.clone()).code,
+                _ => Code::InvalidArgument,
+            };
+            told(code).detail("path", path.as_str())
+        }
+        CommitError::TooManyWrites { .. }
+        | CommitError::TooManyReads { .. }
+        | CommitError::RecordTooLarge { .. } => told(Code::TooLarge),
+        CommitError::MutationIdReused { .. } => told(Code::MutationIdReused),
+        CommitError::ReadOnly(_) => told(Code::ReadOnly).after_ms(READ_ONLY_AFTER_MS),
+        CommitError::OutcomeUnknown | CommitError::Closed => told(Code::Unavailable),
+        CommitError::NoWrites | CommitError::PathTwice { .. } | CommitError::ReadAhead { .. } => {
+            told(Code::InvalidArgument)
+        }
+        other => internal(other),
+    }
+}
+
+/// Why a document or a page was not given.
+pub(crate) fn read(error: &ReadError) -> WireError {
+    let told = |code| WireError::new(code, error.to_string());
+    match error {
+        ReadError::InvalidQuery { .. } => told(Code::InvalidArgument),
+        ReadError::Cursor(reason) => token(reason),
+        ReadError::CursorExpired => told(Code::TokenExpired),
+        ReadError::TooMuchChanged | ReadError::TooLong { .. } => told(Code::LimitExceeded),
+        ReadError::Cancelled => told(Code::Unavailable),
+        other => internal(other),
+    }
+}
+
+fn token(error: &TokenError) -> WireError {
+    WireError::new(Code::TokenInvalid, error.to_string())
+}
+
+fn internal(error: &(dyn std::error::Error + 'static)) -> WireError {
+    error!(error, "a request failed");
+    WireError::internal()
+}
+
+/// Why a subscription was not accepted.
+pub(crate) fn subscribe(error: &SubscribeError) -> WireError {
+    match error {
+        SubscribeError::Token(reason) => token(reason),
+        SubscribeError::CheckpointInterval => WireError::invalid_argument(error.to_string()),
+        other => internal(other),
+    }
+}
+
+/// Why a subscription ended.
+pub(crate) fn subscription(error: &SubscriptionError) -> WireError {
+    let told = |code| WireError::new(code, error.to_string());
+    match error {
+        SubscriptionError::TokenExpired { .. } => told(Code::TokenExpired),
+        SubscriptionError::Read(error) => read(error),
+        SubscriptionError::Closed => told(Code::Unavailable),
+        other => internal(other),
+    }
+}
+
+/// There is no such document, or none that the client may see.
+pub(crate) fn no_document(path: &DocumentPath) -> WireError {
+    let told = format!("{path} does not exist");
+    WireError::new(Code::NotFound, told).detail("path", path.as_str())
+}

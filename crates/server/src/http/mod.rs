@@ -1,0 +1,55 @@
+//! HTTP: documents, commits, queries, the feed for those without a WebSocket, health.
+
+pub(crate) mod body;
+pub(crate) mod problem;
+
+mod address;
+mod changes;
+mod commit;
+mod documents;
+mod etag;
+mod health;
+mod parameters;
+mod query;
+mod reply;
+mod stream;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::shared::Shared;
+use problem::Problem;
+
+/// Everything that is served to clients over HTTP.
+pub(crate) fn client_routes(shared: Shared) -> Router {
+    let documents = get(documents::get)
+        .put(documents::put)
+        .patch(documents::patch)
+        .delete(documents::delete)
+        .post(documents::post)
+        .fallback(|| async { Problem::method_not_allowed("GET, HEAD, PUT, PATCH, DELETE, POST") });
+    Router::new()
+        .route("/v1/documents/{*path}", documents)
+        .route("/v1/commit", post(commit::post).fallback(only_post))
+        .route("/v1/query", post(query::post).fallback(only_post))
+        .route("/v1/changes/{*path}", get(changes::get).fallback(only_get))
+        .route("/v1/ws", get(crate::websocket::upgrade).fallback(only_get))
+        .merge(health::routes())
+        .fallback(|| async { Problem::no_such_path() })
+        .with_state(shared)
+}
+
+/// Everything that is served to operators.
+pub(crate) fn admin_routes(shared: Shared) -> Router {
+    health::routes()
+        .fallback(|| async { Problem::no_such_path() })
+        .with_state(shared)
+}
+
+async fn only_get() -> Problem {
+    Problem::method_not_allowed("GET, HEAD")
+}
+
+async fn only_post() -> Problem {
+    Problem::method_not_allowed("POST")
+}

@@ -1,0 +1,113 @@
+//! The parameters of a URL's query: each is known, and given once.
+
+use std::str::FromStr;
+
+use wellspring_protocol::error::WireError;
+
+/// Parameters that have not been asked for yet.
+#[derive(Debug)]
+pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads a query string.
+    ///
+    /// # Errors
+    /// If a parameter is not among `known`, or is given twice.
+    pub(crate) fn read(query: Option<&str>, known: &[&str]) -> Result<Parameters, WireError> {
+        let mut read: Vec<(String, String)> = Vec::new();
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            if !known.contains(&name.as_ref()) {
+                let told = if known.is_empty() {
+                    format!("there is no parameter {name:?} here")
+                } else {
+                    format!(
+                        "there is no parameter {name:?} here; known: {}",
+                        known.join(", ")
+                    )
+                };
+                return Err(WireError::invalid_argument(told).detail("parameter", &*name));
+            }
+            if read.iter().any(|(earlier, _)| *earlier == name) {
+                let told = format!("the parameter {name:?} is given twice");
+                return Err(WireError::invalid_argument(told).detail("parameter", &*name));
+            }
+            read.push((name.into_owned(), value.into_owned()));
+        }
+        Ok(Parameters(read))
+    }
+
+    /// The text of a parameter.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A parameter that is a value of type `T`.
+    ///
+    /// # Errors
+    /// If it does not parse.
+    pub(crate) fn parsed<T>(&self, name: &str) -> Result<Option<T>, WireError>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let wrong = |error| WireError::invalid_argument(format!("parameter {name:?}: {error}"));
+        text.parse()
+            .map(Some)
+            .map_err(|error| wrong(error).detail("parameter", name))
+    }
+
+    /// Whether a switch is on: `true` or `false`; absent is off.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub(crate) fn switch(&self, name: &str) -> Result<bool, WireError> {
+        Ok(self.parsed(name)?.unwrap_or(false))
+    }
+
+    /// A list separated by commas; absent or empty: none.
+    pub(crate) fn list(&self, name: &str) -> Vec<&str> {
+        let text = self.text(name).unwrap_or_default();
+        text.split(',').filter(|item| !item.is_empty()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(query: &str) -> Result<Parameters, String> {
+        let known = ["where", "limit", "old", "order_by"];
+        Parameters::read(Some(query), &known).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_parsed() {
+        let read = read("where=%7B%22a%22%3A1%7D&limit=5&old=true&order_by=-year,title").unwrap();
+        assert_eq!(read.text("where"), Some(r#"{"a":1}"#));
+        assert_eq!(read.parsed::<u32>("limit"), Ok(Some(5)));
+        assert_eq!(read.switch("old"), Ok(true));
+        assert_eq!(read.list("order_by"), ["-year", "title"]);
+        assert!(Parameters::read(None, &[]).is_ok());
+    }
+
+    #[test]
+    fn unknown_repeated_and_unreadable_parameters_are_named() {
+        assert!(read("wher=1").unwrap_err().contains(r#""wher""#));
+        assert!(read("limit=1&limit=2").unwrap_err().contains("twice"));
+        let error = read("limit=many")
+            .unwrap()
+            .parsed::<u32>("limit")
+            .unwrap_err();
+        assert!(
+            error.message.starts_with(r#"parameter "limit": "#),
+            "{error}"
+        );
+        assert!(read("old=yes").unwrap().switch("old").is_err());
+    }
+}

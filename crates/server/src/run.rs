@@ -1,0 +1,301 @@
+//! The server's life: bind, open the database behind the port, serve, drain, close.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tracing::{error, info, warn};
+use wellspring_engine::{CloseError, Database, OpenError, OpenProgress, Options};
+
+use crate::config::Config;
+use crate::dispatch::{AdminPort, ClientPort};
+use crate::listener::{Places, accept_all};
+use crate::phase::{Phase, PhaseReader, PhaseWriter, phase};
+use crate::shared::Shared;
+use crate::tasks::Tasks;
+
+/// Connections to the port for operators.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Progress of an opening is logged when it has come this much further, in commits.
+const PROGRESS_COMMITS: u64 = 100_000;
+
+/// Why a server did not run, or did not end well.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// An address cannot be listened on.
+    #[error("setting {setting}: cannot listen on {address}: {source}")]
+    Bind {
+        /// The setting that has the address.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The database did not open.
+    #[error("the database cannot be opened: {0}")]
+    Open(#[from] OpenError),
+    /// Opening the database panicked.
+    #[error("opening the database failed unexpectedly: {0}")]
+    OpenPanicked(#[from] JoinError),
+    /// The database was not closed cleanly. Everything acknowledged is durable all the same.
+    #[error("the database was not closed cleanly: {0}")]
+    Close(#[from] CloseError),
+}
+
+/// A server that has its ports and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    config: Arc<Config>,
+    clients: TcpListener,
+    admin: TcpListener,
+    addresses: Addresses,
+}
+
+/// Where a server listens; with port 0 in the configuration, the ports that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// For clients.
+    pub clients: SocketAddr,
+    /// For operators.
+    pub admin: SocketAddr,
+}
+
+/// Serves until `shutdown` ends, then drains and closes the database.
+///
+/// # Errors
+/// If a port cannot be had, or the database cannot be opened or closed.
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), RunError> {
+    Server::bind(config).await?.run(shutdown).await
+}
+
+impl Server {
+    /// Takes the ports that the configuration names.
+    ///
+    /// # Errors
+    /// If one cannot be had.
+    pub async fn bind(config: Config) -> Result<Server, RunError> {
+        let clients = listen("listen", config.listen).await?;
+        let admin = listen("admin", config.admin).await?;
+        let addresses = Addresses {
+            clients: bound("listen", config.listen, &clients)?,
+            admin: bound("admin", config.admin, &admin)?,
+        };
+        Ok(Server {
+            config: Arc::new(config),
+            clients,
+            admin,
+            addresses,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Serves until `shutdown` ends, then drains and closes the database.
+    ///
+    /// # Errors
+    /// If the database cannot be opened or closed.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+        let Server {
+            config,
+            clients,
+            admin,
+            addresses,
+        } = self;
+        announce(&config, addresses);
+        let tasks = Tasks::default();
+        let (writer, reader) = phase();
+        let shared = Shared::new(Arc::clone(&config), reader.clone(), tasks.clone());
+        let admin_places = Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX);
+        let (client_port, admin_port) = (ClientPort::new(shared.clone()), AdminPort::new(shared));
+        tasks.spawn(accept_all(
+            clients,
+            client_places(&config),
+            Arc::clone(&config),
+            client_port,
+            tasks.clone(),
+        ));
+        tasks.spawn(accept_all(
+            admin,
+            admin_places,
+            Arc::clone(&config),
+            admin_port,
+            tasks.clone(),
+        ));
+        let life = Life {
+            config,
+            tasks,
+            writer: Arc::new(writer),
+            reader,
+        };
+        life.live(shutdown).await
+    }
+}
+
+/// What is needed from the opening of the database to its closing.
+struct Life {
+    config: Arc<Config>,
+    tasks: Tasks,
+    writer: Arc<PhaseWriter>,
+    reader: PhaseReader,
+}
+
+impl Life {
+    async fn live(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), RunError> {
+        let mut shutdown = std::pin::pin!(shutdown);
+        let mut opening = self.open();
+        let opened = tokio::select! {
+            opened = &mut opening => Some(opened),
+            () = &mut shutdown => None,
+        };
+        let outcome = match opened {
+            Some(opened) => {
+                let opened = self.opened(opened);
+                if opened.is_ok() {
+                    shutdown.await;
+                }
+                self.drain().await;
+                opened
+            }
+            None => {
+                info!("stopping once the database is open, which cannot be interrupted");
+                self.drain().await;
+                self.opened(opening.await)
+            }
+        };
+        let phase = self.reader.get();
+        self.writer.set(Phase::Closed);
+        outcome?;
+        if let Phase::Ready(database) = phase {
+            database.close().await?;
+        }
+        info!("stopped");
+        Ok(())
+    }
+
+    fn open(&self) -> JoinHandle<Result<Database, OpenError>> {
+        let (options, writer) = (options(&self.config), Arc::clone(&self.writer));
+        spawn_blocking(move || {
+            let mut log = ProgressLog::default();
+            Database::open(options, &mut |progress| {
+                log.tell(&progress);
+                writer.set(Phase::Opening(Some(progress)));
+            })
+        })
+    }
+
+    fn opened(
+        &self,
+        opened: Result<Result<Database, OpenError>, JoinError>,
+    ) -> Result<(), RunError> {
+        match opened
+            .map_err(RunError::from)
+            .and_then(|opened| opened.map_err(RunError::from))
+        {
+            Ok(database) => {
+                info!(seq = database.visible().0, epoch = %database.epoch(), "ready");
+                self.writer.set(Phase::Ready(database));
+                Ok(())
+            }
+            Err(error) => {
+                error!(%error, "the database was not opened");
+                Err(error)
+            }
+        }
+    }
+
+    async fn drain(&self) {
+        info!("stopping: clients are asked to leave");
+        let dropped = self
+            .tasks
+            .drain(Duration::from_millis(self.config.drain_ms))
+            .await;
+        if dropped > 0 {
+            warn!(
+                dropped,
+                "some clients did not leave in time and were cut off"
+            );
+        }
+    }
+}
+
+async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| RunError::Bind {
+        setting,
+        address,
+        source,
+    })
+}
+
+fn bound(
+    setting: &'static str,
+    address: SocketAddr,
+    listener: &TcpListener,
+) -> Result<SocketAddr, RunError> {
+    listener.local_addr().map_err(|source| RunError::Bind {
+        setting,
+        address,
+        source,
+    })
+}
+
+fn announce(config: &Config, addresses: Addresses) {
+    let Addresses { clients, admin } = addresses;
+    info!(%clients, %admin, data = %config.data.display(), "listening");
+    if config.dev {
+        warn!(
+            "DEV MODE: everyone who reaches this port may read and write everything; \
+             do not use it for data that matters"
+        );
+    }
+    if config.insecure_plaintext {
+        warn!("INSECURE PLAINTEXT: connections are not encrypted, and others may read along");
+    }
+}
+
+fn client_places(config: &Config) -> Places {
+    let total_max = usize::try_from(config.connections_max).unwrap_or(usize::MAX);
+    let per_address = usize::try_from(config.connections_per_address_max).unwrap_or(usize::MAX);
+    // In dev mode every client has the same address.
+    Places::new(total_max, if config.dev { usize::MAX } else { per_address })
+}
+
+fn options(config: &Config) -> Options {
+    let mut options = Options::new(&config.data);
+    options.segment_bytes = config.segment_bytes;
+    options.cache_bytes = config.cache_bytes;
+    options.reserve_bytes = config.reserve_bytes;
+    options.mutation_ids_max = config.mutation_ids_max;
+    options.mutation_id_age_ms_max = config.mutation_id_age_ms_max;
+    options
+}
+
+/// Logs how an opening comes along, not too often.
+#[derive(Default)]
+struct ProgressLog {
+    told: u64,
+}
+
+impl ProgressLog {
+    fn tell(&mut self, progress: &OpenProgress) {
+        if let OpenProgress::Applying { applied, head } = progress
+            && (self.told == 0 || applied.0 >= self.told + PROGRESS_COMMITS)
+        {
+            self.told = applied.0.max(1);
+            info!(%applied, %head, "the store takes from the log what it lacks");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One WebSocket connection: `hello`, then a session; one task reads and writes.
+
+use std::time::Duration;
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt, stream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::{Instrument, debug, info_span};
+use wellspring_engine::Database;
+use wellspring_protocol::error::{Code, WireError};
+use wellspring_protocol::json::reply::{self, Welcome, WelcomeLimits};
+use wellspring_protocol::json::{ClientMessage, RequestError};
+use wellspring_types::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX};
+
+use super::framing::{CLOSE_NO_HELLO, WebSocketFraming, close, text};
+use super::requests;
+use crate::ids::new_session_id;
+use crate::session::{Command, Framing, Outbox, Session, Taker, Terms, outbox};
+use crate::shared::Shared;
+
+/// Bytes that are read at a time; there may be thousands of connections.
+const READ_BYTES: usize = 8 * 1024;
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 16 * 1024;
+/// How long a client has to close its side after the server has.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+fn limits() -> WebSocketConfig {
+    let mut limits = WebSocketConfig::default();
+    limits.read_buffer_size = READ_BYTES;
+    limits.write_buffer_size = WRITE_BYTES;
+    // One message beyond what waits to be written always fits; the outbox bounds the rest.
+    limits.max_write_buffer_size = 2 * MESSAGE_BYTES_MAX;
+    limits.max_message_size = Some(REQUEST_BYTES_MAX);
+    limits.max_frame_size = Some(REQUEST_BYTES_MAX);
+    limits
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(upgraded: Upgraded, shared: Shared, database: Database) {
+    let io = TokioIo::new(upgraded);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits())).await;
+    let session = new_session_id();
+    let span = info_span!("websocket", %session);
+    Connection {
+        shared,
+        database,
+        session,
+    }
+    .serve(socket)
+    .instrument(span)
+    .await;
+}
+
+struct Connection {
+    shared: Shared,
+    database: Database,
+    session: String,
+}
+
+/// Why there is no session.
+enum NoSession {
+    /// The client is told by a close frame.
+    Told(Message),
+    /// The client has left.
+    Gone,
+}
+
+impl Connection {
+    async fn serve(self, socket: Socket) {
+        let (mut sink, mut stream) = socket.split();
+        match self.hello(&mut stream).await {
+            Ok(()) => self.converse(&mut sink, &mut stream).await,
+            Err(NoSession::Told(close)) => {
+                // Where it does not get through there is nobody to tell.
+                let _ = timeout(CLOSE_PATIENCE, sink.send(close)).await;
+            }
+            Err(NoSession::Gone) => {}
+        }
+        // Closing a socket with unread bytes would reset it, and the close frame be lost.
+        let _ = timeout(CLOSE_PATIENCE, async {
+            while stream.next().await.is_some() {}
+        })
+        .await;
+        debug!("closed");
+    }
+
+    /// Waits for the client's first message.
+    async fn hello(&self, stream: &mut SplitStream<Socket>) -> Result<(), NoSession> {
+        let patience = Duration::from_millis(self.shared.config.hello_timeout_ms);
+        let draining = self.shared.tasks.draining();
+        let first = tokio::select! {
+            first = timeout(patience, first_message(stream)) => first,
+            () = draining.cancelled() => {
+                let why = WireError::new(Code::Unavailable, "the server is shutting down");
+                return Err(NoSession::Told(close_for(&why)));
+            }
+        };
+        match first {
+            Err(_) => Err(NoSession::Told(close(CLOSE_NO_HELLO, "no hello in time"))),
+            Ok(None | Some(Err(_))) => Err(NoSession::Gone),
+            Ok(Some(Ok(message))) => match ClientMessage::parse(&message) {
+                Ok(ClientMessage::Hello(hello)) => {
+                    debug!(client = hello.client.as_deref(), "hello");
+                    Ok(())
+                }
+                Ok(_) => {
+                    let why = WireError::invalid_argument("the first message must be hello");
+                    Err(NoSession::Told(close_for(&why)))
+                }
+                Err(RequestError { error, .. }) => Err(NoSession::Told(close_for(&error))),
+            },
+        }
+    }
+
+    async fn converse(
+        self,
+        sink: &mut SplitSink<Socket, Message>,
+        stream: &mut SplitStream<Socket>,
+    ) {
+        let (outbox, taker) = outbox(self.shared.outbox_limits());
+        let config = &self.shared.config;
+        let dead_after = Some(Duration::from_millis(config.dead_after_ms));
+        let terms = Terms {
+            dead_after,
+            ..self.shared.terms()
+        };
+        let stalled = Duration::from_millis(config.stalled_write_ms);
+        if self.welcome(&outbox).await.is_err() {
+            return;
+        }
+        let database = self.database.clone();
+        let commands = stream.map(|received| requests::command(received, &database));
+        let commands = commands.chain(stream::once(async { Command::Gone })).fuse();
+        let session = Session::new(WebSocketFraming, outbox, self.database, terms);
+        tokio::join!(session.run(commands), write(sink, taker, stalled));
+    }
+
+    async fn welcome(&self, outbox: &Outbox<Message>) -> Result<(), crate::session::OutboxError> {
+        let config = &self.shared.config;
+        let welcome = text(reply::welcome(&Welcome {
+            session: self.session.clone(),
+            epoch: self.database.epoch(),
+            seq: self.database.visible(),
+            heartbeat_ms: config.heartbeat_ms,
+            features: Vec::new(),
+            limits: WelcomeLimits {
+                message_bytes: u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX),
+                subscriptions: config.subscriptions_max.into(),
+            },
+        }));
+        outbox.put(welcome.frame, welcome.bytes).await
+    }
+}
+
+fn close_for(why: &WireError) -> Message {
+    let frames = WebSocketFraming.farewell(why, None);
+    frames
+        .into_iter()
+        .next_back()
+        .map_or(Message::Close(None), |framed| framed.frame)
+}
+
+/// The first text message; pings are none.
+async fn first_message(stream: &mut SplitStream<Socket>) -> Option<Result<Vec<u8>, Error>> {
+    loop {
+        match stream.next().await? {
+            Ok(Message::Text(text)) => return Some(Ok(text.as_bytes().to_vec())),
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
+            Ok(Message::Binary(_) | Message::Close(_)) => return None,
+            Err(error) => return Some(Err(error)),
+        }
+    }
+}
+
+/// Writes frames until the session has no more, or the client takes none.
+async fn write(
+    sink: &mut SplitSink<Socket, Message>,
+    mut taker: Taker<Message>,
+    stalled: Duration,
+) {
+    while let Some(frame) = taker.take().await {
+        let is_last = matches!(frame, Message::Close(_));
+        match sink.send(frame).await {
+            Ok(()) if is_last => return,
+            Ok(()) => {}
+            Err(error) => {
+                debug!(%error, "a frame was not written");
+                // The session ends with its taker; a client that wakes up learns why.
+                drop(taker);
+                if is_stall(&error) {
+                    let why = WireError::new(Code::Slow, "the client reads too slowly");
+                    let _ = timeout(stalled, sink.send(close_for(&why))).await;
+                }
+                return;
+            }
+        }
+    }
+}
+
+fn is_stall(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
+}
