@@ -1,4 +1,10 @@
 //! The wire, through its public surface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may fail so"
+)]
 
 mod docs;
 mod errors;
