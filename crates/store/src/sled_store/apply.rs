@@ -100,21 +100,18 @@ pub(super) fn write(
 /// The last change of each document, in the order of the changes: what was written in between
 /// would only be overwritten.
 fn last_changes(changes: &[StoreChange]) -> Vec<&StoreChange> {
-    let place = |change: &'_ StoreChange| -> (CollectionId, Box<str>) {
-        (change.collection, change.id.clone())
-    };
-    let last: HashMap<_, usize> = changes
-        .iter()
-        .enumerate()
-        .map(|(index, change)| (place(change), index))
-        .collect();
-    let is_last = |(index, change): &(usize, &StoreChange)| last.get(&place(change)) == Some(index);
+    let last: HashMap<_, usize> = (changes.iter().map(place)).zip(0..).collect();
+    let is_last = |(change, index): &(&StoreChange, usize)| last.get(&place(change)) == Some(index);
     changes
         .iter()
-        .enumerate()
+        .zip(0..)
         .filter(is_last)
-        .map(|(_, change)| change)
+        .map(|(change, _)| change)
         .collect()
+}
+
+fn place(change: &StoreChange) -> (CollectionId, &str) {
+    (change.collection, &change.id)
 }
 
 fn write_chunks(change: &StoreChange, writer: &mut Writer<'_>) -> Result<(), StoreError> {
@@ -122,8 +119,7 @@ fn write_chunks(change: &StoreChange, writer: &mut Writer<'_>) -> Result<(), Sto
         return Ok(());
     };
     for (index, chunk) in chunks(data) {
-        let place = (change.collection, &*change.id);
-        writer.insert(keys::chunk(place, *version, index), chunk.into())?;
+        writer.insert(keys::chunk(place(change), *version, index), chunk.into())?;
     }
     Ok(())
 }
@@ -147,8 +143,7 @@ fn delete_old_chunks(change: &StoreChange, writer: &mut Writer<'_>) -> Result<()
         return Ok(());
     };
     for index in 0..chunk_count(data.len()) {
-        let place = (change.collection, &*change.id);
-        writer.remove(keys::chunk(place, *version, index))?;
+        writer.remove(keys::chunk(place(change), *version, index))?;
     }
     Ok(())
 }

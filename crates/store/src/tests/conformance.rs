@@ -37,10 +37,10 @@ fn on_disk() -> Fixture {
 macro_rules! conformance {
     ($($behaviour:ident)*) => {
         mod memory_store {
-            $(#[test] fn $behaviour() { super::$behaviour(super::memory()); })*
+            $(#[test] fn $behaviour() { super::$behaviour(&*super::memory().store); })*
         }
         mod sled_store {
-            $(#[test] fn $behaviour() { super::$behaviour(super::on_disk()); })*
+            $(#[test] fn $behaviour() { super::$behaviour(&*super::on_disk().store); })*
         }
     };
 }
@@ -66,8 +66,7 @@ conformance! {
     readers_see_every_document_whole_and_scrubs_match_while_changes_are_applied
 }
 
-fn an_empty_store_has_nothing_and_stands_at_zero(fixture: Fixture) {
-    let store = fixture.store;
+fn an_empty_store_has_nothing_and_stands_at_zero(store: &dyn Store) {
     assert_eq!(store.applied(), Applied::default());
     assert_eq!(store.get(ROOMS, "a").unwrap(), None);
     let page = store.scan(ROOMS, None, EVERYTHING).unwrap();
@@ -76,73 +75,64 @@ fn an_empty_store_has_nothing_and_stands_at_zero(fixture: Fixture) {
     assert_eq!(store.mutation(None, "m").unwrap(), None);
     assert_eq!(store.scrub().unwrap().documents, 0);
     store.flush().unwrap();
-    store.close().unwrap();
 }
 
-fn a_document_is_got_as_it_was_written_whatever_its_size(fixture: Fixture) {
+fn a_document_is_got_as_it_was_written_whatever_its_size(store: &dyn Store) {
     let mut history = History::default();
     // Around what fits into a head, into one chunk and into two, and the largest document.
     for bytes in [0, 1, 6110, 6111, 6112, 6144, 6145, 12_288, 12_289, 1 << 20] {
         let batch = history.commit(&[(ROOMS, "a", Some(bytes))]);
-        fixture.store.apply(&batch).unwrap();
+        store.apply(&batch).unwrap();
         let written = batch.changes[0].after.clone();
-        assert_eq!(
-            fixture.store.get(ROOMS, "a").unwrap(),
-            written,
-            "{bytes} bytes"
-        );
-        assert_eq!(
-            documents(&*fixture.store, ROOMS),
-            [written.unwrap()],
-            "{bytes} bytes"
-        );
+        assert_eq!(store.get(ROOMS, "a").unwrap(), written, "{bytes} bytes");
+        assert_eq!(documents(store, ROOMS), [written.unwrap()], "{bytes} bytes");
     }
 }
 
-fn a_deleted_document_is_gone(fixture: Fixture) {
+fn a_deleted_document_is_gone(store: &dyn Store) {
     let mut history = History::default();
     let (small, large) = ((ROOMS, "small"), (ROOMS, "large"));
     let writes = [
         (small.0, small.1, Some(SMALL)),
         (large.0, large.1, Some(LARGE)),
     ];
-    fixture.store.apply(&history.commit(&writes)).unwrap();
+    store.apply(&history.commit(&writes)).unwrap();
     let deletes = [(small.0, small.1, None), (large.0, large.1, None)];
-    fixture.store.apply(&history.commit(&deletes)).unwrap();
-    assert_eq!(fixture.store.get(ROOMS, "small").unwrap(), None);
-    assert_eq!(fixture.store.get(ROOMS, "large").unwrap(), None);
-    assert_eq!(documents(&*fixture.store, ROOMS), []);
+    store.apply(&history.commit(&deletes)).unwrap();
+    assert_eq!(store.get(ROOMS, "small").unwrap(), None);
+    assert_eq!(store.get(ROOMS, "large").unwrap(), None);
+    assert_eq!(documents(store, ROOMS), []);
 }
 
-fn the_last_change_of_a_document_in_a_batch_counts(fixture: Fixture) {
+fn the_last_change_of_a_document_in_a_batch_counts(store: &dyn Store) {
     let mut history = History::default();
     let commits = [
         history.commit(&[(ROOMS, "a", Some(LARGE)), (ROOMS, "b", Some(LARGE))]),
         history.commit(&[(ROOMS, "b", None), (ROOMS, "a", Some(LARGE + 1))]),
         history.commit(&[(ROOMS, "a", Some(SMALL))]),
     ];
-    fixture.store.apply(&group(&commits)).unwrap();
-    let found = documents(&*fixture.store, ROOMS);
+    store.apply(&group(&commits)).unwrap();
+    let found = documents(store, ROOMS);
     assert_eq!(found.len(), 1);
     assert_eq!(
         (found[0].version, &found[0].data),
         (Sequence(3), &data("a", 3, SMALL))
     );
-    assert!(fixture.store.scrub().unwrap().matches());
+    assert!(store.scrub().unwrap().matches());
 }
 
-fn applied_and_collections_are_what_the_batch_said(fixture: Fixture) {
+fn applied_and_collections_are_what_the_batch_said(store: &dyn Store) {
     let mut history = History::default();
     let batch = history.remembered((None, "m", 1), &[(ROOMS, "a", Some(SMALL))]);
-    fixture.store.apply(&batch).unwrap();
+    store.apply(&batch).unwrap();
     let applied = Applied {
         sequence: Sequence(1),
         position: 1001,
         mutations: 1,
     };
-    assert_eq!(fixture.store.applied(), applied);
+    assert_eq!(store.applied(), applied);
     let collections = [(ROOMS, path(ROOMS)), (USERS, path(USERS))];
-    assert_eq!(fixture.store.collections().unwrap(), collections);
+    assert_eq!(store.collections().unwrap(), collections);
 }
 
 fn ids(store: &dyn Store, collection: CollectionId) -> Vec<Box<str>> {
@@ -152,28 +142,28 @@ fn ids(store: &dyn Store, collection: CollectionId) -> Vec<Box<str>> {
         .collect()
 }
 
-fn a_scan_goes_by_the_bytes_of_ids_and_stays_in_its_collection(fixture: Fixture) {
+fn a_scan_goes_by_the_bytes_of_ids_and_stays_in_its_collection(store: &dyn Store) {
     let neighbours = [CollectionId(255), CollectionId(256), CollectionId(u32::MAX)];
     let mut history = History::default();
     for collection in neighbours {
         for id in ["é", "b", "a", "ab", "Z", "\u{10ffff}"] {
             let batch = history.commit(&[(collection, id, Some(SMALL))]);
-            fixture.store.apply(&batch).unwrap();
+            store.apply(&batch).unwrap();
         }
     }
     for collection in neighbours {
         let expected = ["Z", "a", "ab", "b", "é", "\u{10ffff}"];
-        assert_eq!(ids(&*fixture.store, collection), expected.map(Box::from));
+        assert_eq!(ids(store, collection), expected.map(Box::from));
     }
-    assert_eq!(ids(&*fixture.store, CollectionId(257)), []);
+    assert_eq!(ids(store, CollectionId(257)), []);
 }
 
-fn a_scan_continues_after_an_id_that_is_not_there(fixture: Fixture) {
+fn a_scan_continues_after_an_id_that_is_not_there(store: &dyn Store) {
     let mut history = History::default();
     let writes = ["a", "c", "d"].map(|id| (ROOMS, id, Some(SMALL)));
-    fixture.store.apply(&history.commit(&writes)).unwrap();
+    store.apply(&history.commit(&writes)).unwrap();
     for (after, expected) in [("a", 2), ("b", 2), ("c", 1), ("d", 0), ("e", 0)] {
-        let page = fixture.store.scan(ROOMS, Some(after), EVERYTHING).unwrap();
+        let page = store.scan(ROOMS, Some(after), EVERYTHING).unwrap();
         assert_eq!(
             (page.entries.len(), page.end),
             (expected, true),
@@ -182,11 +172,11 @@ fn a_scan_continues_after_an_id_that_is_not_there(fixture: Fixture) {
     }
 }
 
-fn a_scan_ends_at_either_limit_and_one_document_always_fits(fixture: Fixture) {
+fn a_scan_ends_at_either_limit_and_one_document_always_fits(store: &dyn Store) {
     let mut history = History::default();
     // Each takes 10,000 bytes with its id.
     let writes = ["a", "b", "c", "d"].map(|id| (ROOMS, id, Some(9_999)));
-    fixture.store.apply(&history.commit(&writes)).unwrap();
+    store.apply(&history.commit(&writes)).unwrap();
     let limits = [
         ((2, usize::MAX), 2, false),
         ((4, usize::MAX), 4, true),
@@ -198,19 +188,19 @@ fn a_scan_ends_at_either_limit_and_one_document_always_fits(fixture: Fixture) {
     ];
     for ((documents, bytes), expected, end) in limits {
         let limit = ScanLimit { documents, bytes };
-        let page = fixture.store.scan(ROOMS, None, limit).unwrap();
+        let page = store.scan(ROOMS, None, limit).unwrap();
         assert_eq!((page.entries.len(), page.end), (expected, end), "{limit:?}");
     }
 }
 
-fn a_batch_that_was_applied_or_lies_before_is_refused_and_changes_nothing(fixture: Fixture) {
+fn a_batch_that_was_applied_or_lies_before_is_refused_and_changes_nothing(store: &dyn Store) {
     let mut history = History::default();
     let first = history.commit(&[(ROOMS, "a", Some(SMALL))]);
     let second = history.commit(&[(ROOMS, "a", Some(SMALL + 1))]);
-    fixture.store.apply(&first).unwrap();
-    fixture.store.apply(&second).unwrap();
+    store.apply(&first).unwrap();
+    store.apply(&second).unwrap();
     for batch in [&first, &second] {
-        let error = fixture.store.apply(batch).unwrap_err();
+        let error = store.apply(batch).unwrap_err();
         assert!(
             matches!(
                 error,
@@ -222,15 +212,14 @@ fn a_batch_that_was_applied_or_lies_before_is_refused_and_changes_nothing(fixtur
             "{error}"
         );
     }
-    assert_eq!(fixture.store.applied().sequence, Sequence(2));
-    assert!(fixture.store.scrub().unwrap().matches());
-    fixture
-        .store
+    assert_eq!(store.applied().sequence, Sequence(2));
+    assert!(store.scrub().unwrap().matches());
+    store
         .apply(&history.commit(&[(ROOMS, "b", Some(SMALL))]))
         .unwrap();
 }
 
-fn a_snapshot_is_loaded_at_zero_in_several_batches(fixture: Fixture) {
+fn a_snapshot_is_loaded_at_zero_in_several_batches(store: &dyn Store) {
     let mut history = History::default();
     let parts = [
         history.commit(&[(ROOMS, "a", Some(LARGE))]),
@@ -242,16 +231,16 @@ fn a_snapshot_is_loaded_at_zero_in_several_batches(fixture: Fixture) {
             applied: Applied::default(),
             ..part.clone()
         };
-        fixture.store.apply(&part).unwrap();
-        assert_eq!(fixture.store.applied(), Applied::default());
+        store.apply(&part).unwrap();
+        assert_eq!(store.applied(), Applied::default());
     }
-    fixture.store.apply(&parts[2]).unwrap();
-    assert_eq!(fixture.store.applied().sequence, Sequence(3));
-    let scrub = fixture.store.scrub().unwrap();
+    store.apply(&parts[2]).unwrap();
+    assert_eq!(store.applied().sequence, Sequence(3));
+    let scrub = store.scrub().unwrap();
     assert_eq!((scrub.documents, scrub.matches()), (3, true));
 }
 
-fn a_mutation_is_found_by_principal_and_id_together(fixture: Fixture) {
+fn a_mutation_is_found_by_principal_and_id_together(store: &dyn Store) {
     let mut history = History::default();
     // The last two would be one text if principal and id were joined as they are.
     let names = [
@@ -264,20 +253,17 @@ fn a_mutation_is_found_by_principal_and_id_together(fixture: Fixture) {
     let mut remembered = Vec::new();
     for (principal, id) in names {
         let batch = history.remembered((principal, id, 2), &[]);
-        fixture.store.apply(&batch).unwrap();
+        store.apply(&batch).unwrap();
         remembered.push(batch.mutations[0].clone());
     }
     for ((principal, id), expected) in names.into_iter().zip(remembered) {
-        assert_eq!(
-            fixture.store.mutation(principal, id).unwrap(),
-            Some(expected)
-        );
+        assert_eq!(store.mutation(principal, id).unwrap(), Some(expected));
     }
-    assert_eq!(fixture.store.mutation(None, "mm").unwrap(), None);
-    assert_eq!(fixture.store.mutation(Some("q"), "m").unwrap(), None);
+    assert_eq!(store.mutation(None, "mm").unwrap(), None);
+    assert_eq!(store.mutation(Some("q"), "m").unwrap(), None);
 }
 
-fn a_mutation_of_many_long_paths_is_remembered_whole(fixture: Fixture) {
+fn a_mutation_of_many_long_paths_is_remembered_whole(store: &dyn Store) {
     let mut history = History::default();
     let mut batch = history.remembered((Some("p"), "m", 0), &[]);
     let long = format!("{0}/{0}/{0}", "x".repeat(250)).parse::<wellspring_types::CollectionPath>();
@@ -285,74 +271,72 @@ fn a_mutation_of_many_long_paths_is_remembered_whole(fixture: Fixture) {
     batch.mutations[0].paths = (0..500)
         .map(|index| long.join(&index.to_string()))
         .collect();
-    fixture.store.apply(&batch).unwrap();
+    store.apply(&batch).unwrap();
     let expected = Some(batch.mutations[0].clone());
-    assert_eq!(fixture.store.mutation(Some("p"), "m").unwrap(), expected);
-    assert!(fixture.store.scrub().unwrap().matches());
+    assert_eq!(store.mutation(Some("p"), "m").unwrap(), expected);
+    assert!(store.scrub().unwrap().matches());
 }
 
-fn mutations_are_forgotten_by_ordinal_at_once_however_many(fixture: Fixture) {
+fn mutations_are_forgotten_by_ordinal_at_once_however_many(store: &dyn Store) {
     let mut history = History::default();
     let names: Vec<String> = (1..=600).map(|ordinal| format!("m{ordinal}")).collect();
     let commits: Vec<Batch> = names
         .iter()
         .map(|name| history.remembered((Some("p"), name, 1), &[]))
         .collect();
-    fixture.store.apply(&group(&commits)).unwrap();
+    store.apply(&group(&commits)).unwrap();
     history.forget_through(590);
     // More than are deleted with one apply, and all of them in the end.
     for _ in 0..12 {
-        fixture.store.apply(&history.commit(&[])).unwrap();
+        store.apply(&history.commit(&[])).unwrap();
         for (name, ordinal) in names.iter().zip(1..) {
-            let found = fixture.store.mutation(Some("p"), name).unwrap();
+            let found = store.mutation(Some("p"), name).unwrap();
             assert_eq!(found.is_some(), ordinal > 590, "{name}");
         }
     }
 }
 
-fn a_mutation_id_that_is_used_again_survives_that_the_older_use_is_forgotten(fixture: Fixture) {
+fn a_mutation_id_that_is_used_again_survives_that_the_older_use_is_forgotten(store: &dyn Store) {
     let mut history = History::default();
     // Both uses are large enough for chunks of their own.
-    fixture
-        .store
+    store
         .apply(&history.remembered((None, "m", 900), &[]))
         .unwrap();
     let again = history.remembered((None, "m", 901), &[]);
-    fixture.store.apply(&again).unwrap();
+    store.apply(&again).unwrap();
     history.forget_through(1);
-    fixture.store.apply(&history.commit(&[])).unwrap();
-    fixture.store.apply(&history.commit(&[])).unwrap();
+    store.apply(&history.commit(&[])).unwrap();
+    store.apply(&history.commit(&[])).unwrap();
     assert_eq!(
-        fixture.store.mutation(None, "m").unwrap(),
+        store.mutation(None, "m").unwrap(),
         Some(again.mutations[0].clone())
     );
     // Remembered anew by the batch that forgets the use before.
     history.forget_through(2);
     let third = history.remembered((None, "m", 1), &[]);
-    fixture.store.apply(&third).unwrap();
+    store.apply(&third).unwrap();
     assert_eq!(
-        fixture.store.mutation(None, "m").unwrap(),
+        store.mutation(None, "m").unwrap(),
         Some(third.mutations[0].clone())
     );
     history.forget_through(3);
-    fixture.store.apply(&history.commit(&[])).unwrap();
-    assert_eq!(fixture.store.mutation(None, "m").unwrap(), None);
+    store.apply(&history.commit(&[])).unwrap();
+    assert_eq!(store.mutation(None, "m").unwrap(), None);
 }
 
-fn what_is_forgotten_stays_forgotten_when_a_smaller_ordinal_follows(fixture: Fixture) {
+fn what_is_forgotten_stays_forgotten_when_a_smaller_ordinal_follows(store: &dyn Store) {
     let mut history = History::default();
-    fixture
-        .store
+    store
         .apply(&history.remembered((None, "m", 1), &[]))
         .unwrap();
     history.forget_through(1);
-    fixture.store.apply(&history.commit(&[])).unwrap();
+    store.apply(&history.commit(&[])).unwrap();
     history.forget_through(0);
-    fixture.store.apply(&history.commit(&[])).unwrap();
-    assert_eq!(fixture.store.mutation(None, "m").unwrap(), None);
+    store.apply(&history.commit(&[])).unwrap();
+    assert_eq!(store.mutation(None, "m").unwrap(), None);
 }
 
-fn a_scrub_finds_what_was_applied(fixture: Fixture) {
+fn a_scrub_finds_what_was_applied(store: &dyn Store) {
     let mut history = History::default();
     for round in 0..3 {
         let ids: Vec<String> = (0..100).map(|index| format!("document-{index}")).collect();
@@ -368,31 +352,28 @@ fn a_scrub_finds_what_was_applied(fixture: Fixture) {
             .enumerate()
             .map(|(index, id)| (ROOMS, &**id, Some(size(index))))
             .collect();
-        fixture.store.apply(&history.commit(&writes)).unwrap();
+        store.apply(&history.commit(&writes)).unwrap();
         let deleted = ids[round].as_str();
-        fixture
-            .store
+        store
             .apply(&history.commit(&[(ROOMS, deleted, None)]))
             .unwrap();
-        let scrub = fixture.store.scrub().unwrap();
+        let scrub = store.scrub().unwrap();
         assert_eq!((scrub.documents, scrub.matches()), (99, true), "{scrub:?}");
     }
 }
 
-fn a_scrub_tells_when_a_change_was_not_of_what_was_there(fixture: Fixture) {
+fn a_scrub_tells_when_a_change_was_not_of_what_was_there(store: &dyn Store) {
     let mut history = History::default();
-    fixture
-        .store
+    store
         .apply(&history.commit(&[(ROOMS, "a", Some(SMALL))]))
         .unwrap();
     let mut batch = history.commit(&[(ROOMS, "a", Some(SMALL))]);
     batch.changes[0].before = None;
-    fixture.store.apply(&batch).unwrap();
-    assert!(!fixture.store.scrub().unwrap().matches());
+    store.apply(&batch).unwrap();
+    assert!(!store.scrub().unwrap().matches());
 }
 
-fn readers_see_every_document_whole_and_scrubs_match_while_changes_are_applied(fixture: Fixture) {
-    let store = &*fixture.store;
+fn readers_see_every_document_whole_and_scrubs_match_while_changes_are_applied(store: &dyn Store) {
     let mut history = History::default();
     let ids: Vec<String> = (0..40)
         .map(|index| format!("document-{index:02}"))

@@ -127,7 +127,6 @@ fn examine(dir: &Path, batches: &[Batch]) -> Result<Outcome, StoreError> {
     )?);
     let model = MemoryStore::new();
     let applied = store.applied().sequence;
-    println!("applied {applied}");
     for batch in batches {
         model.apply(batch).unwrap();
         if batch.applied.sequence > applied {
@@ -176,13 +175,6 @@ fn damaged_files_are_found_or_harmless_and_never_panic_or_hang() {
             .recv_timeout(DEADLINE)
             .unwrap_or_else(|_| panic!("hangs: {case}"));
         thread.join().unwrap().unwrap();
-        println!(
-            "{case}: {}",
-            match &result {
-                Ok(outcome) => format!("{outcome:?}"),
-                Err(error) => error.to_string().chars().take(150).collect(),
-            }
-        );
         let outcome = result.unwrap_or(Outcome::Refused);
         assert_ne!(outcome, Outcome::Silent, "{case}");
     }

@@ -94,7 +94,6 @@ fn a_newer_format_is_refused_by_name() {
         let mut value = 2_u32.to_be_bytes().to_vec();
         let checksum = crc32c::crc32c_append(crc32c::crc32c(b"mf"), &value);
         value.extend_from_slice(&checksum.to_be_bytes());
-        value.extend_from_slice(b"");
         Some(value)
     });
     let error = open(dir.path()).err().unwrap();
@@ -139,6 +138,9 @@ fn a_path_that_cannot_be_a_directory_is_named_in_the_error() {
         "{error}"
     );
 }
+
+/// What happens to an entry's value.
+type Change = fn(Option<Vec<u8>>) -> Option<Vec<u8>>;
 
 /// Opens the store after `key` was changed, reads what `read` reads, and returns the damage.
 fn damage_of(
@@ -215,7 +217,7 @@ fn a_damaged_or_missing_chunk_is_damage_of_its_document() {
         &2_u32.to_be_bytes(),
     ]
     .concat();
-    let changes: [(fn(Option<Vec<u8>>) -> Option<Vec<u8>>, Damage); 3] = [
+    let changes: [(Change, Damage); 3] = [
         (|_| None, Damage::MissingPart),
         (shorten, Damage::Length),
         (
