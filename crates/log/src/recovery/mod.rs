@@ -48,7 +48,7 @@ pub(crate) fn recover(
         .collect();
     firsts.sort_unstable();
     let (recovered, file) = resume(disk, epoch, witnessed, &firsts)?;
-    clean(disk, &names, &firsts)?;
+    clean(disk, &firsts)?;
     disk.sync_dir()?;
     Ok((recovered, file))
 }
@@ -189,8 +189,8 @@ pub(crate) fn put_index(disk: &Disk, first: Sequence, bytes: &[u8]) {
 }
 
 /// Removes what a crash has left half-made, and indexes whose segments are gone.
-fn clean(disk: &Disk, names: &[String], firsts: &[Sequence]) -> Result<(), IoError> {
-    for name in names {
+fn clean(disk: &Disk, firsts: &[Sequence]) -> Result<(), IoError> {
+    for name in &disk.list()? {
         let orphan =
             parse_index_name(name).is_some_and(|first| firsts.binary_search(&first).is_err());
         if orphan || is_temporary(name) {

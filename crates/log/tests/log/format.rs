@@ -1,0 +1,64 @@
+//! Logs that earlier releases have written still open. Each format has a folder of its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use wellspring_log::CommitRecord;
+
+use crate::support::{Fixture, commit, expected, full_commit, read, read_all};
+
+fn folder(format: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/log/format-{format}"))
+}
+
+/// What the folders hold.
+fn commits() -> Vec<CommitRecord> {
+    let mut commits: Vec<_> = (2..=9)
+        .map(|n| commit(n, &[1, 2][..n as usize % 3]))
+        .collect();
+    commits.insert(0, full_commit(1));
+    commits
+}
+
+fn append(fixture: &Fixture) {
+    let mut log = fixture.open();
+    for group in commits().chunks(2) {
+        log.append(group).unwrap();
+    }
+    log.close().unwrap();
+}
+
+#[test]
+fn format_1_opens_and_goes_on() {
+    let fixture = Fixture::new(500);
+    fs::create_dir_all(fixture.options().dir).unwrap();
+    for entry in fs::read_dir(folder(1)).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        fs::copy(entry.path(), fixture.path(&name)).unwrap();
+    }
+    let before = fixture.files();
+    assert!(before.keys().filter(|name| name.ends_with(".idx")).count() >= 1);
+    let mut log = fixture.open();
+    assert_eq!(
+        fixture.files(),
+        before,
+        "neither logs nor indexes are written anew"
+    );
+    assert_eq!(read_all(&log.reader()), commits());
+    assert_eq!(
+        read(&log.reader(), 3, Some(2)),
+        expected(&commits(), 3, Some(2))
+    );
+    log.append(&[commit(10, &[1])]).unwrap();
+}
+
+#[test]
+#[ignore = "writes the folder of the current format: by hand, once, when a format is made"]
+fn write_the_folder_of_the_current_format() {
+    let fixture = Fixture::new(500);
+    append(&fixture);
+    fs::create_dir_all(folder(1)).unwrap();
+    for (name, content) in fixture.files() {
+        fs::write(folder(1).join(name), content).unwrap();
+    }
+}
