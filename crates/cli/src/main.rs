@@ -1,2 +1,35 @@
-//! The `wellspring` binary.
-fn main() {}
+//! The `wellspring` binary: the server, and commands for people and scripts.
+
+mod arguments;
+mod commands;
+mod connection;
+mod failure;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+use crate::failure::Failure;
+use crate::output::tell;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(arguments)),
+        Err(source) => Err(Failure::Runtime { source }),
+    };
+    match outcome {
+        // Whoever read our output has seen enough, as `head` does.
+        Err(failure) if failure.is_broken_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(format_args!("{}", failure.report()));
+            ExitCode::from(failure.exit_status())
+        }
+        Ok(()) => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,71 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{
+    commit, completions, delete, demo, export, get, import, put, query, serve, tail,
+};
+use crate::failure::EXIT_STATUSES;
+
+/// Wellspring: a realtime change-feed database in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "wellspring", version, after_help = EXIT_STATUSES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which server a command talks to, and as whom.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// The server's URL.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "WELLSPRING_SERVER",
+        default_value = "http://127.0.0.1:7654",
+        global = true,
+        help_heading = "Server"
+    )]
+    pub(crate) server: String,
+    /// Credentials to present to it.
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "WELLSPRING_ACCESS_TOKEN",
+        hide_env_values = true,
+        global = true,
+        help_heading = "Server"
+    )]
+    pub(crate) access_token: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a server.
+    Serve(Box<serve::Serve>),
+    /// See it work: a server with a sample that changes every second.
+    Demo(demo::Demo),
+    /// Write documents from a JSON array, NDJSON or CSV.
+    Import(import::Import),
+    /// Read a whole collection, as of one moment.
+    Export(export::Export),
+    /// Read a document.
+    Get(get::Get),
+    /// Create or replace a document.
+    Put(put::Put),
+    /// Remove a document.
+    Delete(delete::Delete),
+    /// Find documents.
+    Query(query::Query),
+    /// Write several documents at once, or none.
+    Commit(commit::Commit),
+    /// Watch a collection change.
+    Tail(tail::Tail),
+    /// Print the version.
+    Version,
+    /// Print a completion script for a shell.
+    Completions(completions::Completions),
+}

@@ -1,0 +1,40 @@
+//! The commands, each in its own module.
+
+pub(crate) mod commit;
+pub(crate) mod completions;
+pub(crate) mod delete;
+pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod get;
+pub(crate) mod import;
+pub(crate) mod put;
+pub(crate) mod query;
+pub(crate) mod serve;
+pub(crate) mod tail;
+mod version;
+
+mod input;
+mod pages;
+mod signals;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+/// Runs the command that was asked for.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let target = arguments.target;
+    match arguments.command {
+        Command::Serve(command) => command.run().await,
+        Command::Demo(command) => command.run().await,
+        Command::Import(command) => command.run(&target).await,
+        Command::Export(command) => command.run(&target).await,
+        Command::Get(command) => command.run(&target).await,
+        Command::Put(command) => command.run(&target).await,
+        Command::Delete(command) => command.run(&target).await,
+        Command::Query(command) => command.run(&target).await,
+        Command::Commit(command) => command.run(&target).await,
+        Command::Tail(command) => command.run(&target).await,
+        Command::Version => version::run(),
+        Command::Completions(command) => command.run(),
+    }
+}

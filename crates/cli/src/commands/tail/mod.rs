@@ -1,0 +1,157 @@
+//! `wellspring tail`
+
+mod line;
+
+use clap::Args;
+use wellspring_client::{ChangeEvent, Changes};
+use wellspring_types::feed::From;
+use wellspring_types::{CollectionPath, FieldPath, Filter, ResumeToken, Select};
+
+use self::line::Style;
+use super::signals;
+use crate::arguments::Target;
+use crate::connection::connect;
+use crate::failure::Failure;
+use crate::output::{Output, tell};
+
+/// Watch a collection change.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One change a line. On exit the token to go on from is printed on standard error.
+
+  wellspring tail rooms --from snapshot --where '{\"open\":true}'
+  wellspring tail rooms --from AZ8sKgA --json")]
+pub(crate) struct Tail {
+    /// The collection, such as `rooms`.
+    collection: CollectionPath,
+    /// Where to begin: now, snapshot, beginning, a token, or a time like 2026-11-24T09:00:00Z.
+    #[arg(long, value_name = "POSITION", default_value = "now", value_parser = parse_from)]
+    from: From,
+    /// Only documents that match this filter, such as `{"open":true}`.
+    #[arg(long = "where", value_name = "JSON", value_parser = Filter::parse)]
+    filter: Option<Filter>,
+    /// Only these fields.
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    select: Vec<FieldPath>,
+    /// Show what was there before, too.
+    #[arg(long)]
+    old: bool,
+    /// One JSON object a line: op, path, version, seq, time, data; token on a commit's last line.
+    #[arg(long)]
+    json: bool,
+    /// End after this many lines.
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<u64>,
+}
+
+fn parse_from(text: &str) -> Result<From, std::convert::Infallible> {
+    Ok(match text {
+        "now" => From::Now,
+        "snapshot" => From::Snapshot,
+        "beginning" => From::Beginning,
+        // No token is a time: tokens have no colon.
+        other => match other.parse() {
+            Ok(time) => From::Time(time),
+            Err(_) => From::Token(ResumeToken::new(other)),
+        },
+    })
+}
+
+impl Tail {
+    pub(crate) async fn run(self, target: &Target) -> Result<(), Failure> {
+        let stop = signals::stop()?;
+        let client = connect(target).await?;
+        let mut builder = client
+            .changes(self.collection.clone())
+            .from(self.from.clone());
+        if let Some(filter) = self.filter.clone() {
+            builder = builder.filter(filter);
+        }
+        if !self.select.is_empty() {
+            builder = builder.select(Select::new(self.select.clone())?);
+        }
+        if self.old {
+            builder = builder.with_old();
+        }
+        let mut changes = builder.subscribe().await?;
+        let mut printer = Printer::new(self.style(), self.limit.unwrap_or(u64::MAX));
+        printer.token = changes.token().cloned();
+        let outcome = tokio::select! {
+            outcome = print_all(&mut changes, &mut printer) => outcome,
+            () = stop => Ok(()),
+        };
+        if let Some(token) = &printer.token {
+            tell(format_args!("to go on: --from {token}"));
+        }
+        client.close().await;
+        outcome
+    }
+
+    fn style(&self) -> Style {
+        if self.json {
+            Style::Json
+        } else {
+            Style::Readable
+        }
+    }
+}
+
+/// Prints until the limit is reached or the feed ends.
+async fn print_all(changes: &mut Changes, printer: &mut Printer) -> Result<(), Failure> {
+    while printer.left > 0 {
+        match changes.next().await {
+            Some(event) => printer.print(&event?)?,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Prints events as lines, up to a limit.
+pub(crate) struct Printer {
+    output: Output,
+    style: Style,
+    left: u64,
+    /// Of the last event whose lines were all printed.
+    token: Option<ResumeToken>,
+}
+
+impl Printer {
+    fn new(style: Style, limit: u64) -> Printer {
+        Printer {
+            output: Output::new(),
+            style,
+            left: limit,
+            token: None,
+        }
+    }
+
+    /// For people, without a limit.
+    pub(crate) fn readable() -> Printer {
+        Printer::new(Style::Readable, u64::MAX)
+    }
+
+    /// Prints something that is no event.
+    pub(crate) fn say(&mut self, text: impl std::fmt::Display) -> Result<(), Failure> {
+        self.output.line(text)?;
+        self.output.flush()
+    }
+
+    /// Prints what an event has to show.
+    pub(crate) fn print(&mut self, event: &ChangeEvent) -> Result<(), Failure> {
+        let mut is_whole = true;
+        for line in line::lines(event, self.style) {
+            is_whole = self.left > 0;
+            if !is_whole {
+                break;
+            }
+            self.output.line(line)?;
+            self.left -= 1;
+        }
+        self.output.flush()?;
+        if let Some(token) = event.token().filter(|_| is_whole) {
+            self.token = Some(token.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! Why a command failed, what to do about it, and the exit status that says so to scripts.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use wellspring_client::{ChangesError, Code, ConnectError, RequestError, WireError};
+use wellspring_server::config::ConfigError;
+use wellspring_server::{LogError, RunError};
+use wellspring_types::SelectError;
+use wellspring_types::{CollectionPath, DocumentPath, JsonError};
+
+use crate::commands::import::ImportError;
+
+/// The exit statuses, for `--help`.
+pub(crate) const EXIT_STATUSES: &str = "\
+Exit status:
+  0  done
+  1  failed
+  2  wrong usage, or a configuration or request that cannot be
+  3  no such document
+  4  conflict: it exists already, or a precondition does not hold
+  5  no server there, or it cannot answer now: try again
+  6  credentials are missing or not allowed to";
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const NOT_FOUND: u8 = 3;
+const CONFLICT: u8 = 4;
+const UNAVAILABLE: u8 = 5;
+const DENIED: u8 = 6;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{source}")]
+    Connect {
+        server: String,
+        source: ConnectError,
+    },
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Changes(#[from] ChangesError),
+    #[error("there is no document {path}")]
+    NotFound { path: DocumentPath },
+    #[error("{what} is not a document's data: {source}")]
+    Data {
+        what: &'static str,
+        source: JsonError,
+    },
+    #[error("not a commit: {}", .0.message)]
+    Commit(WireError),
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot read standard input")]
+    Stdin { source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("cannot write to standard output")]
+    Output { source: io::Error },
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("{collection}: import stopped after {written} documents")]
+    ImportStopped {
+        collection: CollectionPath,
+        written: u64,
+        source: RequestError,
+    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Logs(#[from] LogError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("cannot have a temporary directory")]
+    TemporaryDirectory { source: io::Error },
+    #[error("cannot watch for signals")]
+    Signals { source: io::Error },
+    #[error("cannot start the runtime")]
+    Runtime { source: io::Error },
+}
+
+impl Failure {
+    /// Whether the reader of our output has gone away.
+    pub(crate) fn is_broken_pipe(&self) -> bool {
+        matches!(self, Failure::Output { source } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// What scripts see.
+    pub(crate) fn exit_status(&self) -> u8 {
+        match self {
+            Failure::NotFound { .. } => NOT_FOUND,
+            Failure::Data { .. } | Failure::Commit(_) | Failure::Select(_) | Failure::Config(_) => {
+                USAGE
+            }
+            Failure::Connect { source, .. } => match source {
+                ConnectError::Address { .. } | ConnectError::TlsUnsupported { .. } => USAGE,
+                ConnectError::Refused(error) => of_code(error.code),
+                _ => UNAVAILABLE,
+            },
+            Failure::Request(source) | Failure::ImportStopped { source, .. } => match source {
+                RequestError::TimedOut { .. } => UNAVAILABLE,
+                source => source.code().map_or(FAILED, of_code),
+            },
+            Failure::Changes(source) => match source {
+                ChangesError::TimedOut { .. } => UNAVAILABLE,
+                source => source.code().map_or(FAILED, of_code),
+            },
+            _ => FAILED,
+        }
+    }
+
+    /// What is printed: what happened, why, and what to do.
+    pub(crate) fn report(&self) -> String {
+        let mut report = format!("error: {self}");
+        let mut shown = self.to_string();
+        let mut source = self.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Some errors show their source in their own message.
+            if !shown.contains(&text) && !is_wire(error) {
+                write!(report, ": {text}").ok();
+            }
+            shown = text;
+            source = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            write!(report, "\n{hint}").ok();
+        }
+        report
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Failure::Connect { server, source } => match source {
+                ConnectError::Unreachable { .. } => Some(format!(
+                    "Is a server running at {server}? Start one with `wellspring serve --dev`, \
+                     or name another by --server or WELLSPRING_SERVER."
+                )),
+                ConnectError::Handshake { .. } => Some(format!(
+                    "Something else listens at {server}: is the port right?"
+                )),
+                ConnectError::Refused(error) => of_denied(error.code),
+                _ => None,
+            },
+            Failure::Request(source) => source.code().and_then(of_denied),
+            Failure::Changes(source) => match source.code()? {
+                Code::TokenInvalid | Code::TokenExpired => {
+                    Some("Begin again with --from snapshot.".to_owned())
+                }
+                code => of_denied(code),
+            },
+            Failure::ImportStopped { .. } => {
+                Some("With --id the same import can simply be run again.".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn of_denied(code: Code) -> Option<String> {
+    (code == Code::Unauthenticated)
+        .then(|| "Pass credentials by --access-token or WELLSPRING_ACCESS_TOKEN.".to_owned())
+}
+
+/// A refusal shows its message; code and message once more would say it twice.
+fn is_wire(error: &(dyn Error + 'static)) -> bool {
+    error.is::<WireError>()
+}
+
+fn of_code(code: Code) -> u8 {
+    match code {
+        Code::NotFound => NOT_FOUND,
+        Code::AlreadyExists | Code::PreconditionFailed | Code::Conflict => CONFLICT,
+        Code::Unauthenticated | Code::PermissionDenied => DENIED,
+        Code::InvalidArgument
+        | Code::TooDeep
+        | Code::DuplicateKey
+        | Code::MutationIdReused
+        | Code::TooLarge => USAGE,
+        Code::RateLimited
+        | Code::Overloaded
+        | Code::Unavailable
+        | Code::ReadOnly
+        | Code::Slow
+        | Code::DeadlineExceeded => UNAVAILABLE,
+        _ => FAILED,
+    }
+}
