@@ -53,6 +53,12 @@ pub enum PathError {
         /// The path as it was given.
         path: Box<str>,
     },
+    /// A `/` in what has to be one segment, such as a document's id.
+    #[error("{segment:?} has a slash: it would name another path")]
+    Slash {
+        /// The segment.
+        segment: Box<str>,
+    },
     /// A segment begins with `__`.
     #[error("{segment:?} is reserved: a segment must not begin with two underscores")]
     Reserved {
@@ -84,6 +90,11 @@ fn check_segment(path: &str, segment: &str) -> Result<(), PathError> {
     }
     if matches!(segment, "." | ".." | "*" | "**") {
         return Err(PathError::ForbiddenSegment {
+            segment: segment.into(),
+        });
+    }
+    if segment.contains('/') {
+        return Err(PathError::Slash {
             segment: segment.into(),
         });
     }
@@ -283,6 +294,14 @@ mod tests {
         ));
         let long = ["x".repeat(256).as_str(); 4].join("/");
         assert!(matches!(error(&long), PathError::TooLong { bytes: 1027 }));
+    }
+
+    #[test]
+    fn an_id_is_one_segment() {
+        let rooms: CollectionPath = "rooms".parse().unwrap();
+        assert!(matches!(rooms.document("a/b"), Err(PathError::Slash { .. })));
+        assert!(matches!(rooms.document("a/b/c"), Err(PathError::Slash { .. })));
+        assert!(matches!(rooms.document(""), Err(PathError::EmptySegment { .. })));
     }
 
     #[test]
