@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn cells_are_text_unless_they_are_exactly_a_json_literal() {
         assert_eq!(
-            rows("a,b,c\n7,0.50,-1e3\n007,1e999,\ntrue,null,\"x,\"\"y\"\"\nTrue, 1,+1\n"),
+            rows("a,b,c\n7,0.50,-1e3\n007,1e999,\ntrue,null,\"x,\"\"y\"\"\"\nTrue, 1,+1\n"),
             [
                 r#"{"a":7,"b":0.50,"c":-1e3}"#,
                 r#"{"a":"007","b":"1e999","c":""}"#,
