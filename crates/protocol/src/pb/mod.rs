@@ -4,6 +4,7 @@
 pub mod feed;
 
 mod batch;
+mod commit;
 mod request;
 mod response;
 mod struct_form;

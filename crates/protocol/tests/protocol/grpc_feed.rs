@@ -1,6 +1,7 @@
 //! Feeds and documents as protobuf.
 
 use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage};
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::pb::feed::{ended, responses};
 use wellspring_protocol::pb::subscribe_response::Message as Response;
@@ -321,4 +322,30 @@ fn an_end_has_its_error() {
     };
     let response = ended(&error, Some(&token("T")));
     assert_eq!(response.message, Some(Response::Ended(expected)));
+}
+
+#[test]
+fn the_batch_that_is_written_by_hand_is_the_one_of_the_proto_files() {
+    let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET).unwrap();
+    let descriptor = pool
+        .get_message_by_name("wellspring.v1.SubscribeResponse")
+        .unwrap();
+    let message = changes_of(vec![insert(5, "a/b", "{}")]);
+    let [response] = responses(&message, ContentForm::Json).try_into().unwrap();
+    let dynamic = DynamicMessage::decode(descriptor, response.encode_to_vec().as_slice()).unwrap();
+    let field = |message: &DynamicMessage, name: &str| {
+        message
+            .get_field_by_name(name)
+            .map(std::borrow::Cow::into_owned)
+            .unwrap()
+    };
+    let batch = field(&dynamic, "changes");
+    let batch = batch.as_message().unwrap();
+    assert_eq!(batch.unknown_fields().count(), 0);
+    assert_eq!(field(batch, "token").as_str(), Some("T"));
+    let commits = field(batch, "commits");
+    let [commit] = commits.as_list().unwrap() else {
+        panic!("{commits:?}")
+    };
+    assert_eq!(field(commit.as_message().unwrap(), "seq").as_u64(), Some(5));
 }

@@ -11,6 +11,7 @@ mod errors;
 mod examples;
 mod grpc_feed;
 mod grpc_requests;
+mod grpc_service;
 mod hostile;
 mod refusals;
 mod round_trip;
