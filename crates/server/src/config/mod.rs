@@ -8,7 +8,7 @@ mod error;
 mod settings;
 mod table;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
@@ -53,12 +53,14 @@ impl Config {
     /// # Errors
     /// Naming the setting that is unknown, does not parse, or does not go with the others.
     pub fn load(sources: Sources) -> Result<Config, ConfigError> {
-        let file = match sources.file {
+        let toml = match sources.file {
             Some(path) if !path.is_file() => return Err(ConfigError::NoFile { path }),
-            Some(path) => path,
-            None => PathBuf::from(FILE_DEFAULT),
+            Some(path) => Figment::from(Toml::file_exact(path)),
+            None if Path::new(FILE_DEFAULT).is_file() => {
+                Figment::from(Toml::file_exact(FILE_DEFAULT))
+            }
+            None => Figment::new(),
         };
-        let toml = Figment::from(Toml::file_exact(file));
         if toml.contains("auth") {
             return Err(ConfigError::AuthenticationNotSupported);
         }
