@@ -139,3 +139,43 @@ pub(super) fn decode(
         paths,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::super::SledStore;
+    use super::*;
+    use crate::tests::history::{History, group};
+    use crate::{Options, Store};
+
+    fn count(store: &SledStore, prefix: &[u8]) -> usize {
+        store.db().scan_prefix(prefix).count()
+    }
+
+    #[test]
+    fn what_is_forgotten_is_deleted_by_and_by_but_for_the_newest() {
+        let dir = TempDir::new().unwrap();
+        let store = SledStore::open(dir.path(), Options::default()).unwrap();
+        let mut history = History::default();
+        let names: Vec<String> = (1..=300).map(|ordinal| format!("m{ordinal}")).collect();
+        // Every tenth has a payload in chunks.
+        let paths = |index: usize| if index.is_multiple_of(10) { 700 } else { 1 };
+        let remembered = names.iter().enumerate();
+        let batches: Vec<_> = remembered
+            .map(|(index, name)| history.remembered((Some("p"), name, paths(index)), &[]))
+            .collect();
+        store.apply(&group(&batches)).unwrap();
+        assert!(count(&store, b"s") > 30);
+        history.forget_through(295);
+        let mut left = 300;
+        for _ in 0..5 {
+            store.apply(&history.commit(&[])).unwrap();
+            left = 6.max(left.saturating_sub(FORGOTTEN_PER_APPLY));
+            assert_eq!(count(&store, keys::ORDINALS), left);
+            assert_eq!(count(&store, keys::MUTATIONS), left);
+            assert!(store.scrub().unwrap().matches());
+        }
+        assert_eq!((left, count(&store, b"s")), (6, 0));
+    }
+}

@@ -302,24 +302,30 @@ fn a_mutation_id_that_is_used_again_survives_that_the_older_use_is_forgotten(sto
     store
         .apply(&history.remembered((None, "m", 900), &[]))
         .unwrap();
+    store
+        .apply(&history.remembered((None, "other", 1), &[]))
+        .unwrap();
     let again = history.remembered((None, "m", 901), &[]);
     store.apply(&again).unwrap();
-    history.forget_through(1);
-    store.apply(&history.commit(&[])).unwrap();
-    store.apply(&history.commit(&[])).unwrap();
-    assert_eq!(
-        store.mutation(None, "m").unwrap(),
-        Some(again.mutations[0].clone())
-    );
+    for through in [1, 2] {
+        history.forget_through(through);
+        store.apply(&history.commit(&[])).unwrap();
+        store.apply(&history.commit(&[])).unwrap();
+        assert_eq!(
+            store.mutation(None, "m").unwrap(),
+            Some(again.mutations[0].clone())
+        );
+        assert!(store.scrub().unwrap().matches());
+    }
     // Remembered anew by the batch that forgets the use before.
-    history.forget_through(2);
+    history.forget_through(3);
     let third = history.remembered((None, "m", 1), &[]);
     store.apply(&third).unwrap();
     assert_eq!(
         store.mutation(None, "m").unwrap(),
         Some(third.mutations[0].clone())
     );
-    history.forget_through(3);
+    history.forget_through(4);
     store.apply(&history.commit(&[])).unwrap();
     assert_eq!(store.mutation(None, "m").unwrap(), None);
 }

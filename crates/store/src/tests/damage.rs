@@ -14,7 +14,7 @@ use crate::{Batch, MemoryStore, Options, SledStore, Store, StoreError};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// Enough for several of sled's segments of 512 KiB.
-const DOCUMENTS: usize = 200;
+const DOCUMENTS: usize = 120;
 
 #[derive(Clone, Copy, Debug)]
 enum Harm {
