@@ -82,22 +82,15 @@ fn a_wrong_byte_in_any_group_but_the_last_is_found_at_that_group() {
 
 #[test]
 fn groups_in_another_order_are_damage() {
-    let (fixture, commits, files) = several();
-    let [first, second, third] = [0, 1, 2].map(|n| 28 + commits[n].encoded_bytes());
-    let opened = open_changed(&fixture, &files, FIRST, |content| {
+    let fixture = Fixture::roomy();
+    let mut log = fixture.open();
+    let commits = append_each(&mut log, 1..=3);
+    drop(log);
+    let [first, second] = [0, 1].map(|n| 28 + commits[n].encoded_bytes());
+    let opened = open_changed(&fixture, &fixture.files(), FIRST, |content| {
         content[64..64 + first + second].rotate_left(first);
     });
-    assert!(opened.is_ok() || matches!(opened, Err(OpenError::Damaged(_))));
-    drop(opened);
-
-    let roomy = Fixture::roomy();
-    let mut log = roomy.open();
-    append_each(&mut log, 1..=3);
-    drop(log);
-    let opened = open_changed(&roomy, &roomy.files(), FIRST, |content| {
-        content[64..64 + first + second + third].rotate_left(first);
-    });
-    let damage = damage(opened, "rotated");
+    let damage = damage(opened, "exchanged");
     assert_eq!(damage.offset, 64);
     assert_eq!(
         damage.what,
@@ -168,9 +161,9 @@ fn a_segment_must_end_where_the_next_begins() {
         let damage = damage(opened, "a byte more");
         assert_eq!(damage.offset, bytes as u64);
     }
-    let mut missing = files.clone();
-    missing.remove(&second);
-    fixture.put(&missing);
+    let mut files = files;
+    files.remove(&second);
+    fixture.put(&files);
     let damage = damage(
         fixture.try_open(Witnesses::default()),
         "a segment is missing",

@@ -14,7 +14,8 @@ fn folder(format: u32) -> PathBuf {
 /// What the folders hold.
 fn commits() -> Vec<CommitRecord> {
     let mut commits: Vec<_> = (2..=9)
-        .map(|n| commit(n, &[1, 2][..n as usize % 3]))
+        .zip([2, 0, 1].into_iter().cycle())
+        .map(|(n, count)| commit(n, &[1, 2][..count]))
         .collect();
     commits.insert(0, full_commit(1));
     commits

@@ -36,12 +36,12 @@ fn record(sequence: u64, collections: &[u32], bytes: usize) -> CommitRecord {
     record.position = sequence.wrapping_mul(sequence).wrapping_sub(40);
     // Several commits of one time, none earlier than the last.
     record.time = Timestamp::from_millis(sequence / 3 * 5);
-    record.principal = (bytes % 3 == 0).then(|| "ann".into());
-    record.mutation = (bytes % 2 == 0).then(|| Mutation {
+    record.principal = bytes.is_multiple_of(3).then(|| "ann".into());
+    record.mutation = bytes.is_multiple_of(2).then(|| Mutation {
         id: format!("m{bytes}").into(),
         digest: [7; 32],
     });
-    if bytes % 5 == 0 {
+    if bytes.is_multiple_of(5) {
         record.collections = vec![(
             CollectionId(u32::try_from(sequence).unwrap()),
             "a/b/c".parse().unwrap(),

@@ -119,12 +119,12 @@ fn change(sequence: u64, collection: u32) -> ChangeRecord {
         collection: CollectionId(collection),
         id: format!("d{}", sequence % 7).into(),
         created_at: Timestamp::from_millis(900),
-        before: (sequence % 2 == 0).then(|| Before {
+        before: sequence.is_multiple_of(2).then(|| Before {
             version: Sequence(sequence - 1),
             updated_at: Timestamp::from_millis(1_000),
             data: data(sequence - 1),
         }),
-        after: (sequence % 4 != 0).then(|| data(sequence)),
+        after: (!sequence.is_multiple_of(4)).then(|| data(sequence)),
     }
 }
 
