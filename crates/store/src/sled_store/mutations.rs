@@ -168,7 +168,7 @@ mod tests {
         store.apply(&group(&batches)).unwrap();
         assert!(count(&store, b"s") > 30);
         history.forget_through(295);
-        let mut left = 300;
+        let mut left = names.len();
         for _ in 0..5 {
             store.apply(&history.commit(&[])).unwrap();
             left = 6.max(left.saturating_sub(FORGOTTEN_PER_APPLY));

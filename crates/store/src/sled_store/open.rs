@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Bytes of the store that add one second to the deadline: far slower than any disk in use.
 const DEADLINE_BYTES_PER_S: u64 = 10 << 20;
 /// How long it is waited for sled's threads to let go of a store that was closed.
-const UNLOCK_WAIT: Duration = Duration::from_secs(5);
+const UNLOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// How a [`SledStore`] is opened.
 #[derive(Clone, Copy, Debug)]

@@ -114,15 +114,13 @@ fn a_store_in_use_is_not_opened_twice() {
 #[test]
 fn opening_gives_up_at_its_deadline() {
     let dir = TempDir::new().unwrap();
-    let error = SledStore::open_within(dir.path(), Options::default(), Duration::ZERO);
+    // As long as this one is open, another waits for it: for seconds.
+    let _store = open(dir.path()).unwrap();
+    let deadline = Duration::from_millis(20);
+    let error = SledStore::open_within(dir.path(), Options::default(), deadline);
     let error = error.err().unwrap();
     assert!(
-        matches!(
-            error,
-            StoreError::TimedOut {
-                after: Duration::ZERO
-            }
-        ),
+        matches!(error, StoreError::TimedOut { after } if after == deadline),
         "{error}"
     );
 }
