@@ -223,6 +223,22 @@ async fn an_address_where_nobody_listens_shows_at_once() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_ready_says_so_before_any_websocket() {
+    let server = FakeServer::start().await;
+    let answer = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let (refused, ()) = tokio::join!(server.client().connect(), server.answer(answer));
+    assert!(
+        matches!(refused, Err(ConnectError::Refused(error)) if error.code == Code::Unavailable)
+    );
+    let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let (refused, ()) = tokio::join!(server.client().connect(), server.answer(answer));
+    assert!(
+        matches!(refused, Err(ConnectError::Handshake { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn closing_ends_the_connection_and_what_waits_for_it() {
     let server = FakeServer::start().await;
     let (client, mut peer) = server.connected(server.client()).await;

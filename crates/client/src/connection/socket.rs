@@ -8,11 +8,12 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::limits::REQUEST_BYTES_MAX;
 
 use crate::address::Address;
@@ -106,7 +107,7 @@ async fn greet(address: &Address, options: &Options) -> Result<Socket, ConnectEr
     let (stream, _response) =
         tokio_tungstenite::client_async_with_config(request, tcp, Some(config()))
             .await
-            .map_err(handshake)?;
+            .map_err(|error| refused_handshake(&error).unwrap_or_else(|| handshake(error)))?;
     let (sink, stream) = stream.split();
     let (mut incoming, mut outgoing) = (IncomingHalf(stream), OutgoingHalf(sink));
     outgoing
@@ -122,6 +123,30 @@ async fn greet(address: &Address, options: &Options) -> Result<Socket, ConnectEr
         outgoing,
         silence_max,
     })
+}
+
+/// What a server says that answers, but not with a WebSocket: one that is opening its database, or
+/// does not allow it.
+fn refused_handshake(error: &Error) -> Option<ConnectError> {
+    let Error::Http(response) = error else {
+        return None;
+    };
+    let problem = response
+        .body()
+        .as_deref()
+        .and_then(WireError::from_problem_json);
+    // The body may not have arrived with the head; a proxy's is none of ours.
+    let refusal = problem.or_else(|| match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => {
+            Some(WireError::new(Code::Unavailable, "the server is not ready"))
+        }
+        StatusCode::TOO_MANY_REQUESTS => Some(WireError::new(
+            Code::RateLimited,
+            "the server has too many clients",
+        )),
+        _ => None,
+    });
+    refusal.map(ConnectError::Refused)
 }
 
 /// Waits for the welcome and returns the heartbeat's interval in milliseconds.

@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -70,6 +71,18 @@ impl FakeServer {
             .await
             .unwrap();
         Peer { socket }
+    }
+
+    /// Answers the next connection's request with this text.
+    pub(crate) async fn answer(&self, response: &str) {
+        let (mut tcp, _) = patiently(self.listener.accept()).await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            patiently(tcp.read_buf(&mut request)).await.unwrap();
+        }
+        tcp.write_all(response.as_bytes()).await.unwrap();
+        // Reading on until the client hangs up keeps the answer from being reset.
+        patiently(tcp.read_buf(&mut request)).await.ok();
     }
 
     /// The next connection, welcomed.

@@ -38,12 +38,8 @@ pub(crate) enum ImportError {
         field: FieldPath,
         found: &'static str,
     },
-    #[error("row {row} cannot have the id {id:?}: {source}")]
-    Id {
-        row: u64,
-        id: Box<str>,
-        source: PathError,
-    },
+    #[error("row {row} has no id that can be one: {source}")]
+    Id { row: u64, source: PathError },
     #[error("the first record of the CSV has {name:?} twice")]
     RepeatedColumn { name: Box<str> },
     #[error("row {row} of the CSV: {source}")]

@@ -57,7 +57,6 @@ impl Identity {
         {
             return Err(ImportError::Id {
                 row: number,
-                id: id.clone(),
                 source,
             });
         }

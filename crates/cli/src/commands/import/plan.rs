@@ -102,7 +102,6 @@ impl Plan {
             })),
             Err(source) => Err(ImportError::Id {
                 row: number,
-                id,
                 source,
             }),
         }

@@ -4,27 +4,40 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use wellspring_types::{Document, Value};
 
-/// Further fields are shown together, as JSON.
-const COLUMNS_MAX: usize = 8;
+/// Further fields are only counted.
+const FIELDS_MAX: u16 = 8;
+/// A field's column has room for this many characters.
+const FIELD_CHARS: u16 = 14;
+/// The width of a terminal that does not tell.
+const TERMINAL_CHARS: u16 = 80;
+/// Room for the id and the version.
+const FIRST_CHARS: u16 = 30;
 /// Longer texts are cut.
 const CELL_CHARS_MAX: usize = 60;
 
 /// A table with a column for each of the first fields that occur, in the order in which they do.
 pub(crate) fn table(documents: &[Document]) -> Table {
-    let mut fields: Vec<&str> = Vec::new();
-    for document in documents {
-        for field in document.data.object().keys() {
-            if !fields.contains(&field) && fields.len() <= COLUMNS_MAX {
-                fields.push(field);
-            }
-        }
-    }
-    let has_more = fields.len() > COLUMNS_MAX;
-    fields.truncate(COLUMNS_MAX);
     let mut table = Table::new();
     table
         .load_style(UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic);
+    let width = table
+        .width()
+        .filter(|width| *width > FIRST_CHARS)
+        .unwrap_or(TERMINAL_CHARS);
+    table.set_width(width);
+    let room = (width - FIRST_CHARS) / FIELD_CHARS;
+    let fields_max = usize::from(room.clamp(1, FIELDS_MAX));
+    let mut fields: Vec<&str> = Vec::new();
+    for document in documents {
+        for field in document.data.object().keys() {
+            if !fields.contains(&field) && fields.len() <= fields_max {
+                fields.push(field);
+            }
+        }
+    }
+    let has_more = fields.len() > fields_max;
+    fields.truncate(fields_max);
     let header = ["id", "version"].into_iter().chain(fields.iter().copied());
     table.set_header(header.chain(has_more.then_some("…")));
     for document in documents {
@@ -42,8 +55,8 @@ fn row(document: &Document, fields: &[&str], rest: Option<()>) -> Vec<String> {
             .map(|field| object.get(field).map_or_else(String::new, cell)),
     );
     if rest.is_some() {
-        let others = object.keys().filter(|key| !fields.contains(key));
-        cells.push(cut(&others.collect::<Vec<_>>().join(", ")));
+        let others = object.keys().filter(|key| !fields.contains(key)).count();
+        cells.push(format!("+{others}"));
     }
     cells
 }
