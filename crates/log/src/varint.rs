@@ -18,6 +18,12 @@ pub(crate) fn put(buffer: &mut Vec<u8>, mut value: u64) {
 /// The number that `bytes` begin with, and how many bytes it takes; `None` if they end inside of
 /// it or it has more than 64 bits.
 pub(crate) fn take(bytes: &[u8]) -> Option<(u64, usize)> {
+    // Most numbers of a record are small, and a reader takes a dozen for each change.
+    if let Some(&byte) = bytes.first()
+        && byte < 0x80
+    {
+        return Some((u64::from(byte), 1));
+    }
     let mut value = 0_u64;
     for (index, &byte) in bytes.iter().take(10).enumerate() {
         let bits = u64::from(byte & 0x7f);

@@ -44,13 +44,13 @@ struct OpenSegment {
     spans: VecDeque<Span>,
 }
 
-/// What one step of reading came to.
+/// What looking for the next group came to.
 enum Step {
-    Record(CommitRecord),
-    /// A group was opened, or read to its end.
+    /// A group was opened.
     Group,
     /// The segment has nothing more that is wanted.
     NextSegment,
+    /// Nothing more is wanted of the whole log.
     End,
 }
 
@@ -81,19 +81,17 @@ impl Records {
     /// The next record; `None` at the end.
     fn advance(&mut self) -> Result<Option<CommitRecord>, ReadError> {
         while self.next <= self.through {
+            if self.group.is_some() {
+                match self.next_in_group()? {
+                    Some(record) => return Ok(Some(record)),
+                    None => continue,
+                }
+            }
             let mut segment = match self.segment.take() {
                 Some(segment) if segment.place.next.is_none_or(|next| self.next < next) => segment,
                 _ => self.open_segment()?,
             };
-            let step = match self.group.take() {
-                None => self.open_group(&mut segment)?,
-                Some(group) => self.read_group(&mut segment, group)?,
-            };
-            match step {
-                Step::Record(record) => {
-                    self.segment = Some(segment);
-                    return Ok(Some(record));
-                }
+            match self.open_group(&mut segment)? {
                 Step::Group => self.segment = Some(segment),
                 Step::NextSegment => match segment.place.next {
                     Some(next) => self.next = next,
@@ -107,11 +105,11 @@ impl Records {
         Ok(None)
     }
 
-    fn read_group(
-        &mut self,
-        segment: &mut OpenSegment,
-        mut group: OpenGroup,
-    ) -> Result<Step, ReadError> {
+    /// The next record of the group that is open; `None` when there are no more in it.
+    fn next_in_group(&mut self) -> Result<Option<CommitRecord>, ReadError> {
+        let (Some(group), Some(segment)) = (&mut self.group, &mut self.segment) else {
+            return Ok(None);
+        };
         let wanted = Wanted {
             from: self.next,
             collection: self.collection,
@@ -119,14 +117,17 @@ impl Records {
         match group.next(&segment.file, wanted)? {
             Some(record) if record.sequence <= self.through => {
                 self.next = record.sequence.next();
-                self.group = Some(group);
-                Ok(Step::Record(record))
+                Ok(Some(record))
             }
-            Some(_) => Ok(Step::End),
+            Some(beyond) => {
+                self.next = beyond.sequence;
+                Ok(None)
+            }
             None => {
                 self.next = group.last().next();
                 segment.at = Some((group.end(), Some(group.checksum())));
-                Ok(Step::Group)
+                self.group = None;
+                Ok(None)
             }
         }
     }
