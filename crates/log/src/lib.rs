@@ -33,3 +33,9 @@ pub use writer::Log;
 /// Bytes of a group's body at most: the records of the commits that are appended together, each
 /// of [`CommitRecord::encoded_bytes`].
 pub const GROUP_BYTES_MAX: usize = 32 << 20;
+
+const _: () = {
+    use wellspring_types::limits::RECORD_BYTES_MAX;
+    assert!(RECORD_BYTES_MAX <= GROUP_BYTES_MAX, "every record fits into a group");
+    assert!(GROUP_BYTES_MAX < u32::MAX as usize, "a group's header has its length as u32");
+};
