@@ -1,0 +1,308 @@
+//! The client against the server itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the helpers of integration tests"
+)]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use wellspring_client::types::query::Query;
+use wellspring_client::types::write::{CommitRequest, Precondition, Write};
+use wellspring_client::types::{CollectionPath, Data, DocumentPath, Filter, Sequence};
+use wellspring_client::{BackoffPolicy, ChangeEvent, Changes, Client, Code, ConnectError};
+use wellspring_server::Server;
+use wellspring_server::config::{Config, Overrides, Sources};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs in this process.
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    async fn start(directory: &Path, listen: SocketAddr) -> Running {
+        let file = directory.join("wellspring.toml");
+        std::fs::write(&file, "").unwrap();
+        let mut overrides = Overrides::default();
+        overrides.dev = Some(true);
+        overrides.data = Some(directory.join("data"));
+        overrides.listen = Some(listen);
+        overrides.admin = Some("127.0.0.1:0".parse().unwrap());
+        overrides.reserve_bytes = Some(0);
+        overrides.drain_ms = Some(1000);
+        let sources = Sources {
+            file: Some(file),
+            environment: Vec::new(),
+            overrides,
+        };
+        let server = Server::bind(Config::load(sources).unwrap()).await.unwrap();
+        let address = server.addresses().clients;
+        let (stop, stopped) = oneshot::channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let stopped = async { stopped.await.unwrap_or(()) };
+            server.run(stopped).await.unwrap();
+        });
+        Running {
+            address,
+            stop,
+            tasks,
+        }
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        patiently(self.tasks.join_all()).await;
+    }
+
+    async fn client(&self) -> Client {
+        let policy = BackoffPolicy {
+            first: Duration::from_millis(5),
+            longest: Duration::from_millis(100),
+        };
+        let builder = Client::builder(&format!("http://{}", self.address)).backoff(policy);
+        let connect = async {
+            loop {
+                match builder.clone().connect().await {
+                    // It is still opening its database.
+                    Err(ConnectError::Refused(error)) if error.code == Code::Unavailable => {
+                        tokio::task::yield_now().await;
+                    }
+                    connected => return connected.unwrap(),
+                }
+            }
+        };
+        patiently(connect).await
+    }
+}
+
+fn any_port() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+async fn patiently<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .expect("it takes too long")
+}
+
+fn rooms() -> CollectionPath {
+    "rooms".parse().unwrap()
+}
+
+fn room(id: &str) -> DocumentPath {
+    rooms().document(id).unwrap()
+}
+
+fn data(text: &str) -> Data {
+    Data::parse(text.as_bytes()).unwrap()
+}
+
+/// The next commit, as its sequence and paths; what is no commit is passed over.
+async fn next_commit(changes: &mut Changes) -> String {
+    loop {
+        match patiently(changes.next())
+            .await
+            .expect("the feed ended")
+            .unwrap()
+        {
+            ChangeEvent::Commit(commit) => {
+                let paths: Vec<_> = commit
+                    .changes
+                    .iter()
+                    .map(|c| format!("{:?} {}", c.op, c.path))
+                    .collect();
+                return format!("{} {}", commit.seq, paths.join(", "));
+            }
+            ChangeEvent::Checkpoint { .. } => {}
+            other => panic!("{other:?} is no commit"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn writes_reads_and_their_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+
+    assert_eq!(client.get(room("1")).await.unwrap(), None);
+    let result = client
+        .insert(room("1"), data(r#"{"n":1.50}"#))
+        .await
+        .unwrap();
+    assert_eq!((result.seq, result.paths), (Sequence(1), vec![room("1")]));
+    let error = client.insert(room("1"), data("{}")).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::AlreadyExists));
+    client
+        .update(room("1"), data(r#"{"open":true}"#).object().clone())
+        .await
+        .unwrap();
+    let got = client.get(room("1")).await.unwrap().unwrap();
+    assert_eq!(
+        (got.data.as_str(), got.version),
+        (r#"{"n":1.50,"open":true}"#, Sequence(2))
+    );
+
+    let stale = Write::set(room("1"), data("{}")).only_if(Precondition::Version(Sequence(1)));
+    let error = client
+        .commit(CommitRequest::of(vec![stale]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), Some(Code::PreconditionFailed));
+    client.delete(room("1")).await.unwrap();
+    let error = client.delete(room("1")).await.unwrap_err();
+    assert_eq!(error.code(), Some(Code::NotFound));
+
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_mutation_id_is_applied_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    let mut request = CommitRequest::of(vec![Write::insert(room("1"), data("{}"))]);
+    request.mutation_id = Some("once".parse().unwrap());
+    let first = client.commit(request.clone()).await.unwrap();
+    let second = client.commit(request).await.unwrap();
+    assert_eq!(first, second);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_query_is_read_in_pages_as_of_one_sequence() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    let set = |n: usize| Write::set(room(&format!("{n}")), data(&format!("{{\"n\":{n}}}")));
+    client
+        .commit(CommitRequest::of((0..25).map(set).collect()))
+        .await
+        .unwrap();
+    let mut query = Query {
+        collection: rooms(),
+        filter: Some(Filter::parse(r#"{"n":{"gte":5}}"#).unwrap()),
+        select: None,
+        order_by: vec!["-n".parse().unwrap()],
+        limit: 10,
+        cursor: None,
+    };
+    let mut seen = Vec::new();
+    loop {
+        let page = client.query(query.clone()).await.unwrap();
+        assert_eq!(page.seq, Sequence(1));
+        seen.extend(page.documents.iter().map(|d| d.path.id().to_owned()));
+        query.cursor = page.cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+        client.set(room("6"), data(r#"{"n":99}"#)).await.unwrap();
+    }
+    let expected: Vec<_> = (5..25).rev().map(|n| n.to_string()).collect();
+    assert_eq!(seen, expected);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_feed_goes_from_snapshot_to_live_and_through_a_restart_of_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let address = server.address;
+    let client = server.client().await;
+    client
+        .set(room("1"), data(r#"{"open":true}"#))
+        .await
+        .unwrap();
+    client
+        .set(room("2"), data(r#"{"open":false}"#))
+        .await
+        .unwrap();
+    let open = Filter::parse(r#"{"open":true}"#).unwrap();
+    let builder = client.changes(rooms()).filter(open).from_snapshot();
+    let mut changes = patiently(builder.subscribe()).await.unwrap();
+    let Some(Ok(ChangeEvent::Snapshot(snapshot))) = patiently(changes.next()).await else {
+        panic!("no snapshot");
+    };
+    assert_eq!((snapshot.seq, snapshot.documents.len()), (Sequence(2), 1));
+    client
+        .set(room("2"), data(r#"{"open":true}"#))
+        .await
+        .unwrap();
+    client
+        .set(room("1"), data(r#"{"open":false}"#))
+        .await
+        .unwrap();
+    assert_eq!(next_commit(&mut changes).await, "3 Insert rooms/2");
+    assert_eq!(next_commit(&mut changes).await, "4 Delete rooms/1");
+
+    server.stop().await;
+    let server = Running::start(directory.path(), address).await;
+    // The same client: its connection, the commit and the feed come back by themselves.
+    patiently(client.set(room("3"), data(r#"{"open":true}"#)))
+        .await
+        .unwrap();
+    assert_eq!(next_commit(&mut changes).await, "5 Insert rooms/3");
+
+    let token = changes.token().unwrap().clone();
+    client.close().await;
+    let client = server.client().await;
+    client
+        .set(room("4"), data(r#"{"open":true}"#))
+        .await
+        .unwrap();
+    let mut changes = patiently(client.changes(rooms()).after(token).subscribe())
+        .await
+        .unwrap();
+    assert_eq!(next_commit(&mut changes).await, "6 Insert rooms/4");
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_of_no_database_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    let token = wellspring_client::types::ResumeToken::new("nonsense");
+    let refused = patiently(client.changes(rooms()).after(token).subscribe()).await;
+    assert_eq!(refused.unwrap_err().code(), Some(Code::TokenInvalid));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_reads_misses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    server.client().await.close().await;
+    let builder = Client::builder(&format!("http://{}", server.address));
+    let client = patiently(builder.feed_queue_bytes_max(4096).connect())
+        .await
+        .unwrap();
+    let mut changes = patiently(client.changes(rooms()).subscribe())
+        .await
+        .unwrap();
+    for n in 0..100 {
+        let text = format!(r#"{{"n":{n},"text":"{}"}}"#, "x".repeat(500));
+        patiently(client.set(room("1"), data(&text))).await.unwrap();
+    }
+    for seq in 1..=100 {
+        let op = if seq == 1 { "Insert" } else { "Update" };
+        assert_eq!(
+            next_commit(&mut changes).await,
+            format!("{seq} {op} rooms/1")
+        );
+    }
+    server.stop().await;
+}
