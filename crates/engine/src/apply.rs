@@ -5,9 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use wellspring_store::{
-    Batch, RememberedMutation, StoreChange, StoreError, StoredDocument,
-};
+use wellspring_store::{Batch, RememberedMutation, StoreChange, StoreError, StoredDocument};
 
 use crate::commit::{Commit, DocumentChange, Group};
 use crate::store::OpenStore;
@@ -52,7 +50,11 @@ impl ApplyQueue {
         let mut groups = Vec::new();
         let mut changes = 0;
         while let Some(group) = queue.groups.front() {
-            changes += group.commits.iter().map(|commit| commit.changes.len()).sum::<usize>();
+            changes += group
+                .commits
+                .iter()
+                .map(|commit| commit.changes.len())
+                .sum::<usize>();
             if !groups.is_empty() && changes > BATCH_CHANGES {
                 break;
             }
@@ -79,8 +81,15 @@ impl MutationLedger {
         for commit in commits {
             batch.applied.sequence = commit.seq;
             batch.applied.position = commit.seq.0;
-            batch.collections.extend(commit.new_collections.iter().cloned());
-            batch.changes.extend(commit.changes.iter().map(|change| store_change(commit, change)));
+            batch
+                .collections
+                .extend(commit.new_collections.iter().cloned());
+            batch.changes.extend(
+                commit
+                    .changes
+                    .iter()
+                    .map(|change| store_change(commit, change)),
+            );
             batch.mutations.extend(self.remember(commit));
         }
         batch.applied.mutations = self.newest;
@@ -98,7 +107,11 @@ impl MutationLedger {
             digest: mutation.digest,
             sequence: commit.seq,
             time: commit.time,
-            paths: commit.changes.iter().map(|change| change.path.clone()).collect(),
+            paths: commit
+                .changes
+                .iter()
+                .map(|change| change.path.clone())
+                .collect(),
         })
     }
 }
@@ -107,7 +120,10 @@ fn store_change(commit: &Commit, change: &DocumentChange) -> StoreChange {
     StoreChange {
         collection: change.collection,
         id: change.path.id().into(),
-        before: change.before.as_ref().map(|b| (b.version, b.data.as_bytes().clone())),
+        before: change
+            .before
+            .as_ref()
+            .map(|b| (b.version, b.data.as_bytes().clone())),
         after: change.after.as_ref().map(|data| StoredDocument {
             id: change.path.id().into(),
             version: commit.seq,
@@ -130,8 +146,15 @@ pub(crate) fn run(
     let mut unflushed = 0;
     loop {
         let groups = queue.next();
-        let Some(last) = groups.last().map(|group| group.last()) else { return };
-        let batch = ledger.batch(groups.iter().flat_map(|g| &g.commits).map(|commit| &**commit));
+        let Some(last) = groups.last().map(|group| group.last()) else {
+            return;
+        };
+        let batch = ledger.batch(
+            groups
+                .iter()
+                .flat_map(|g| &g.commits)
+                .map(|commit| &**commit),
+        );
         visible.begin_apply(last);
         if let Err(error) = apply(store, &batch) {
             on_failure(&error);
@@ -154,6 +177,8 @@ pub(crate) fn run(
 /// Applies a batch; a panic of the store is a failure of the store, not of the thread.
 pub(crate) fn apply(store: &OpenStore, batch: &Batch) -> Result<(), StoreError> {
     catch_unwind(AssertUnwindSafe(|| store.apply(batch))).unwrap_or_else(|_panic| {
-        Err(StoreError::Panicked { message: "while a batch was applied".into() })
+        Err(StoreError::Panicked {
+            message: "while a batch was applied".into(),
+        })
     })
 }

@@ -63,7 +63,9 @@ impl Group {
     }
 
     pub(crate) fn last(&self) -> Sequence {
-        self.commits.last().map_or(Sequence::ZERO, |commit| commit.seq)
+        self.commits
+            .last()
+            .map_or(Sequence::ZERO, |commit| commit.seq)
     }
 }
 
@@ -72,7 +74,10 @@ const OVERHEAD_BYTES: usize = 96;
 
 impl DocumentChange {
     pub(crate) fn bytes(&self) -> usize {
-        let before = self.before.as_ref().map_or(0, |image| image.data.as_bytes().len());
+        let before = self
+            .before
+            .as_ref()
+            .map_or(0, |image| image.data.as_bytes().len());
         let after = self.after.as_ref().map_or(0, |data| data.as_bytes().len());
         OVERHEAD_BYTES + self.path.as_str().len() + before + after
     }
@@ -94,7 +99,12 @@ impl DocumentChange {
 
 impl Commit {
     pub(crate) fn bytes(&self) -> usize {
-        OVERHEAD_BYTES + self.changes.iter().map(DocumentChange::bytes).sum::<usize>()
+        OVERHEAD_BYTES
+            + self
+                .changes
+                .iter()
+                .map(DocumentChange::bytes)
+                .sum::<usize>()
     }
 
     pub(crate) fn record(&self) -> CommitRecord {
@@ -103,10 +113,13 @@ impl Commit {
             position: self.seq.0,
             time: self.time,
             principal: self.principal.as_deref().map(Into::into),
-            mutation: self.mutation.as_ref().map(|mutation| wellspring_log::Mutation {
-                id: mutation.id.as_str().into(),
-                digest: mutation.digest,
-            }),
+            mutation: self
+                .mutation
+                .as_ref()
+                .map(|mutation| wellspring_log::Mutation {
+                    id: mutation.id.as_str().into(),
+                    digest: mutation.digest,
+                }),
             collections: self.new_collections.clone(),
             changes: self.changes.iter().map(DocumentChange::record).collect(),
         }
@@ -118,9 +131,10 @@ impl Commit {
     pub(crate) fn from_record(record: CommitRecord, collections: &Collections) -> Option<Commit> {
         let mutation = match record.mutation {
             None => None,
-            Some(mutation) => {
-                Some(Mutation { id: mutation.id.parse().ok()?, digest: mutation.digest })
-            }
+            Some(mutation) => Some(Mutation {
+                id: mutation.id.parse().ok()?,
+                digest: mutation.digest,
+            }),
         };
         let mut changes = Vec::with_capacity(record.changes.len());
         let mut known: Option<(CollectionId, CollectionPath)> = None;
@@ -164,13 +178,19 @@ pub enum CommitError {
     #[error("a commit needs at least one write")]
     NoWrites,
     /// More than [`limits::COMMIT_WRITES_MAX`] writes.
-    #[error("a commit has at most {} writes, this one {writes}", limits::COMMIT_WRITES_MAX)]
+    #[error(
+        "a commit has at most {} writes, this one {writes}",
+        limits::COMMIT_WRITES_MAX
+    )]
     TooManyWrites {
         /// How many.
         writes: usize,
     },
     /// More than [`limits::COMMIT_READS_MAX`] reads.
-    #[error("a commit has at most {} reads, this one {reads}", limits::COMMIT_READS_MAX)]
+    #[error(
+        "a commit has at most {} reads, this one {reads}",
+        limits::COMMIT_READS_MAX
+    )]
     TooManyReads {
         /// How many.
         reads: usize,
@@ -269,11 +289,11 @@ pub enum EffectError {
     #[error("an update has at most {} transforms", limits::TRANSFORMS_MAX)]
     TooManyTransforms,
     /// The field holds something else than the transform needs.
-    #[error("field {} holds a {found}, not {expected}", field.as_str())]
+    #[error("field {} holds {found}, not {expected}", field.as_str())]
     WrongType {
         /// The field.
         field: FieldPath,
-        /// What is there.
+        /// What is there, with its article.
         found: &'static str,
         /// What is needed, with its article.
         expected: &'static str,

@@ -1,5 +1,7 @@
 //! The store while the database is open.
 
+use std::sync::atomic::AtomicBool;
+
 use parking_lot::RwLock;
 use wellspring_store::{
     Applied, Batch, RememberedMutation, ScanLimit, ScanPage, Scrub, Store, StoreError,
@@ -56,8 +58,8 @@ impl OpenStore {
         self.with(|store| store.mutation(principal, id))
     }
 
-    pub(crate) fn scrub(&self) -> Result<Scrub, StoreError> {
-        self.with(Store::scrub)
+    pub(crate) fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
+        self.with(|store| store.scrub_until(stop))
     }
 
     pub(crate) fn flush(&self) -> Result<(), StoreError> {

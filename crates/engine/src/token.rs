@@ -45,9 +45,17 @@ pub(crate) enum Place {
     /// Every commit up to here is seen.
     Position(Sequence),
     /// The documents up to `last_id` are seen as of `pin`.
-    InSnapshot { pin: Sequence, scope: Scope, last_id: Box<str> },
+    InSnapshot {
+        pin: Sequence,
+        scope: Scope,
+        last_id: Box<str>,
+    },
     /// The pages of a query up to the document `last_id` are seen as of `pin`.
-    InQuery { pin: Sequence, scope: Scope, last_id: Box<str> },
+    InQuery {
+        pin: Sequence,
+        scope: Scope,
+        last_id: Box<str>,
+    },
 }
 
 /// Hash of the collection and of what was asked of it: a place inside a snapshot or a query is
@@ -61,7 +69,10 @@ impl Scope {
     }
 
     pub(crate) fn of_query(query: &Query) -> Scope {
-        let mut parts = vec![query.collection.to_string(), filter_text(query.filter.as_ref())];
+        let mut parts = vec![
+            query.collection.to_string(),
+            filter_text(query.filter.as_ref()),
+        ];
         parts.extend(query.order_by.iter().map(ToString::to_string));
         Scope::hash(&parts.iter().map(String::as_str).collect::<Vec<_>>())
     }
@@ -94,7 +105,10 @@ const IN_QUERY: u8 = 2;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32], epoch: Epoch) -> Sealer {
-        Sealer { key: keyed(key), epoch: AtomicU32::new(epoch.0) }
+        Sealer {
+            key: keyed(key),
+            epoch: AtomicU32::new(epoch.0),
+        }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -113,8 +127,16 @@ impl Sealer {
     pub(crate) fn seal(&self, place: &Place) -> String {
         let (kind, sequence, rest) = match place {
             Place::Position(position) => (POSITION, position, None),
-            Place::InSnapshot { pin, scope, last_id } => (IN_SNAPSHOT, pin, Some((scope, last_id))),
-            Place::InQuery { pin, scope, last_id } => (IN_QUERY, pin, Some((scope, last_id))),
+            Place::InSnapshot {
+                pin,
+                scope,
+                last_id,
+            } => (IN_SNAPSHOT, pin, Some((scope, last_id))),
+            Place::InQuery {
+                pin,
+                scope,
+                last_id,
+            } => (IN_QUERY, pin, Some((scope, last_id))),
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES);
         bytes.push(VERSION);
@@ -125,23 +147,38 @@ impl Sealer {
             bytes.extend(scope.0);
             bytes.extend(last_id.as_bytes());
         }
-        let mac = self.key.clone().chain_update(&bytes).finalize().into_bytes();
+        let mac = self
+            .key
+            .clone()
+            .chain_update(&bytes)
+            .finalize()
+            .into_bytes();
         bytes.extend(&mac[..MAC_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     pub(crate) fn open(&self, text: &str) -> Result<Opened, TokenError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_not_base64| TokenError::Forged)?;
-        let body_len = bytes.len().checked_sub(MAC_BYTES).ok_or(TokenError::Forged)?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_not_base64| TokenError::Forged)?;
+        let body_len = bytes
+            .len()
+            .checked_sub(MAC_BYTES)
+            .ok_or(TokenError::Forged)?;
         let (body, mac) = bytes.split_at(body_len);
         let expected = self.key.clone().chain_update(body);
-        expected.verify_truncated_left(mac).map_err(|_mismatch| TokenError::Forged)?;
+        expected
+            .verify_truncated_left(mac)
+            .map_err(|_mismatch| TokenError::Forged)?;
         parse(body).ok_or(TokenError::Forged)
     }
 }
 
 fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104)")]
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes a key of any length (RFC 2104)"
+    )]
     Hmac::new_from_slice(key).expect("any length")
 }
 
@@ -155,17 +192,28 @@ fn parse(body: &[u8]) -> Option<Opened> {
     let sequence = Sequence(u64::from_be_bytes(head[6..14].try_into().ok()?));
     let scoped = || -> Option<(Scope, Box<str>)> {
         let (scope, id) = rest.split_at_checked(16)?;
-        Some((Scope(scope.try_into().ok()?), std::str::from_utf8(id).ok()?.into()))
+        Some((
+            Scope(scope.try_into().ok()?),
+            std::str::from_utf8(id).ok()?.into(),
+        ))
     };
     let place = match head[1] {
         POSITION if rest.is_empty() => Place::Position(sequence),
         IN_SNAPSHOT => {
             let (scope, last_id) = scoped()?;
-            Place::InSnapshot { pin: sequence, scope, last_id }
+            Place::InSnapshot {
+                pin: sequence,
+                scope,
+                last_id,
+            }
         }
         IN_QUERY => {
             let (scope, last_id) = scoped()?;
-            Place::InQuery { pin: sequence, scope, last_id }
+            Place::InQuery {
+                pin: sequence,
+                scope,
+                last_id,
+            }
         }
         _ => return None,
     };
@@ -185,8 +233,16 @@ mod tests {
         let last_id: Box<str> = "é".into();
         vec![
             Place::Position(Sequence(41)),
-            Place::InSnapshot { pin: Sequence(7), scope, last_id: last_id.clone() },
-            Place::InQuery { pin: Sequence(7), scope, last_id },
+            Place::InSnapshot {
+                pin: Sequence(7),
+                scope,
+                last_id: last_id.clone(),
+            },
+            Place::InQuery {
+                pin: Sequence(7),
+                scope,
+                last_id,
+            },
         ]
     }
 
@@ -194,7 +250,13 @@ mod tests {
     fn what_was_sealed_opens() {
         for place in places() {
             let opened = sealer().open(&sealer().seal(&place)).unwrap();
-            assert_eq!(opened, Opened { epoch: Epoch(0x9f3c_2a7e), place });
+            assert_eq!(
+                opened,
+                Opened {
+                    epoch: Epoch(0x9f3c_2a7e),
+                    place
+                }
+            );
         }
     }
 
@@ -206,7 +268,11 @@ mod tests {
                 let mut changed = sealed.clone().into_bytes();
                 changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
                 let changed = String::from_utf8(changed).unwrap();
-                assert_eq!(sealer().open(&changed), Err(TokenError::Forged), "{changed}");
+                assert_eq!(
+                    sealer().open(&changed),
+                    Err(TokenError::Forged),
+                    "{changed}"
+                );
             }
             let other = Sealer::new(&[8; 32], Epoch(0x9f3c_2a7e));
             assert_eq!(other.open(&sealed), Err(TokenError::Forged));

@@ -48,12 +48,19 @@ pub(crate) struct Pending {
 impl Visible {
     /// Everything up to `applied` is in the store, and nothing else is visible.
     pub(crate) fn new(applied: Sequence) -> Visible {
-        let overlay = Overlay { visible: applied, documents: HashMap::new() };
+        let overlay = Overlay {
+            visible: applied,
+            documents: HashMap::new(),
+        };
         Visible {
             overlay: RwLock::new(overlay),
             pending_bytes: Mutex::new(0),
             drained: Condvar::new(),
-            progress: watch::Sender::new(Progress { applied, begun: applied, frozen: false }),
+            progress: watch::Sender::new(Progress {
+                applied,
+                begun: applied,
+                frozen: false,
+            }),
         }
     }
 
@@ -73,7 +80,9 @@ impl Visible {
         let overlay = self.overlay.read();
         let of_it = overlay.documents.iter();
         let of_it = of_it.filter(|(path, _)| path.collection_str() == collection);
-        of_it.map(|(path, pending)| (path.clone(), pending.clone())).collect()
+        of_it
+            .map(|(path, pending)| (path.clone(), pending.clone()))
+            .collect()
     }
 
     /// Makes a durable group visible.
@@ -82,7 +91,10 @@ impl Visible {
         let mut overlay = self.overlay.write();
         for commit in &group.commits {
             for change in &commit.changes {
-                let pending = Pending { seq: commit.seq, document: document_after(commit, change) };
+                let pending = Pending {
+                    seq: commit.seq,
+                    document: document_after(commit, change),
+                };
                 overlay.documents.insert(change.path.clone(), pending);
             }
         }
@@ -105,16 +117,27 @@ impl Visible {
 
     /// The store has these groups.
     pub(crate) fn retire(&self, groups: &[Arc<Group>]) {
-        let Some(applied) = groups.last().map(|group| group.last()) else { return };
+        let Some(applied) = groups.last().map(|group| group.last()) else {
+            return;
+        };
         {
             let mut overlay = self.overlay.write();
-            for change in groups.iter().flat_map(|g| &g.commits).flat_map(|c| &c.changes) {
-                if overlay.documents.get(&change.path).is_some_and(|p| p.seq <= applied) {
+            for change in groups
+                .iter()
+                .flat_map(|g| &g.commits)
+                .flat_map(|c| &c.changes)
+            {
+                if overlay
+                    .documents
+                    .get(&change.path)
+                    .is_some_and(|p| p.seq <= applied)
+                {
                     overlay.documents.remove(&change.path);
                 }
             }
         }
-        self.progress.send_modify(|progress| progress.applied = applied);
+        self.progress
+            .send_modify(|progress| progress.applied = applied);
         *self.pending_bytes.lock() -= groups.iter().map(|group| group.bytes).sum::<usize>();
         self.drained.notify_all();
     }
@@ -134,7 +157,9 @@ impl Visible {
     pub(crate) async fn applied(&self, seq: Sequence) {
         let mut progress = self.progress.subscribe();
         // The sender lives in `self`, so that waiting cannot fail.
-        let _found = progress.wait_for(|now| now.applied >= seq || now.frozen).await;
+        let _found = progress
+            .wait_for(|now| now.applied >= seq || now.frozen)
+            .await;
     }
 }
 

@@ -79,6 +79,12 @@ pub enum StoreError {
     /// and the batch repeated.
     #[error("an earlier apply failed: the store must be opened again")]
     ApplyFailed,
+    /// A scrub was told to stop.
+    #[error("the scrub was stopped")]
+    Stopped,
+    /// What is there is not what was applied.
+    #[error("the documents are not those that were applied")]
+    Wrong,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::atomic::AtomicBool;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use wellspring_types::{CollectionId, CollectionPath};
@@ -130,7 +131,7 @@ impl Store for MemoryStore {
             .cloned())
     }
 
-    fn scrub(&self) -> Result<Scrub, StoreError> {
+    fn scrub_until(&self, _stop: &AtomicBool) -> Result<Scrub, StoreError> {
         let state = self.read();
         let mut scrub = Scrub {
             documents: 0,

@@ -1,5 +1,7 @@
 //! What every store does.
 
+use std::sync::atomic::AtomicBool;
+
 use wellspring_types::{CollectionId, CollectionPath};
 
 use crate::StoredDocument;
@@ -66,7 +68,15 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// If something cannot be read or is damaged, or an apply failed before.
-    fn scrub(&self) -> Result<Scrub, StoreError>;
+    fn scrub(&self) -> Result<Scrub, StoreError> {
+        self.scrub_until(&AtomicBool::new(false))
+    }
+
+    /// A [`scrub`](Store::scrub) that gives up soon after `stop` is set.
+    ///
+    /// # Errors
+    /// As a scrub, and [`StoreError::Stopped`].
+    fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError>;
 
     /// Writes out what is applied. It shortens what a crash makes necessary to apply again, no
     /// more: nothing is durable by it.

@@ -31,7 +31,10 @@ pub(super) fn read(
 ) -> Result<CaughtUp, ReadError> {
     let Some(id) = sources.collections.id(collection.as_str()) else {
         // A collection gets its id before its first commit becomes visible.
-        return Ok(CaughtUp { commits: Vec::new(), scanned: through });
+        return Ok(CaughtUp {
+            commits: Vec::new(),
+            scanned: through,
+        });
     };
     let mut commits = Vec::new();
     let (mut found_bytes, mut scanned_bytes) = (0, 0);
@@ -46,8 +49,14 @@ pub(super) fn read(
             commits.push(Arc::new(seen));
         }
         if found_bytes >= bytes_max || scanned_bytes >= SCAN_BYTES {
-            return Ok(CaughtUp { commits, scanned: seq });
+            return Ok(CaughtUp {
+                commits,
+                scanned: seq,
+            });
         }
     }
-    Ok(CaughtUp { commits, scanned: through })
+    Ok(CaughtUp {
+        commits,
+        scanned: through,
+    })
 }

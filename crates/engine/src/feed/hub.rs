@@ -51,8 +51,14 @@ pub(crate) struct Registration {
 impl Hub {
     /// Everything up to `visible` counts as handed out.
     pub(crate) fn new(visible: Sequence) -> Hub {
-        let live = Live { handed_out: visible, ..Live::default() };
-        Hub { live: Mutex::new(live), handed_out: watch::Sender::new(visible) }
+        let live = Live {
+            handed_out: visible,
+            ..Live::default()
+        };
+        Hub {
+            live: Mutex::new(live),
+            handed_out: watch::Sender::new(visible),
+        }
     }
 
     /// Tells the last sequence that is in the queues of all live subscriptions.
@@ -72,14 +78,29 @@ impl Hub {
         let mut live = self.live.lock();
         let id = live.next_id;
         live.next_id += 1;
-        let views = live.collections.entry(collection.as_str().into()).or_default();
-        views.entry(view.clone()).or_default().insert(id, Arc::clone(&queue));
+        let views = live
+            .collections
+            .entry(collection.as_str().into())
+            .or_default();
+        views
+            .entry(view.clone())
+            .or_default()
+            .insert(id, Arc::clone(&queue));
         if live.closed {
             queue.close();
         }
         let handed_out = live.handed_out;
         drop(live);
-        (Registration { hub: Arc::clone(self), collection, view, id, queue }, handed_out)
+        (
+            Registration {
+                hub: Arc::clone(self),
+                collection,
+                view,
+                id,
+                queue,
+            },
+            handed_out,
+        )
     }
 
     /// The hub's thread: until the ring is closed and drained.
@@ -100,7 +121,9 @@ impl Hub {
                 return Ok(());
             }
             for group in groups {
-                let Some(first) = group.commits.first().map(|commit| commit.seq) else { continue };
+                let Some(first) = group.commits.first().map(|commit| commit.seq) else {
+                    continue;
+                };
                 if let Err(error) = self.bridge(first, log, collections) {
                     self.close();
                     return Err(error);
@@ -136,7 +159,11 @@ impl Hub {
         let mut to_wake = Vec::new();
         let mut live = self.live.lock();
         for commit in commits {
-            debug_assert_eq!(live.handed_out.next(), commit.seq, "in order, without a gap");
+            debug_assert_eq!(
+                live.handed_out.next(),
+                commit.seq,
+                "in order, without a gap"
+            );
             live.hand_out(commit, &mut to_wake);
             live.handed_out = commit.seq;
         }
@@ -153,9 +180,16 @@ impl Hub {
     fn close(&self) {
         let mut live = self.live.lock();
         live.closed = true;
-        for queue in live.collections.values().flat_map(HashMap::values).flat_map(HashMap::values) {
+        for queue in live
+            .collections
+            .values()
+            .flat_map(HashMap::values)
+            .flat_map(HashMap::values)
+        {
             queue.close();
         }
+        // Nobody is to wait for what will not be handed out any more.
+        self.handed_out.send_replace(Sequence(u64::MAX));
     }
 }
 
@@ -168,11 +202,15 @@ impl Live {
                 continue;
             }
             done.push(collection);
-            let Some(views) = self.collections.get(collection) else { continue };
+            let Some(views) = self.collections.get(collection) else {
+                continue;
+            };
             for (view, subscribers) in views {
                 let of_it = commit.changes.iter();
                 let of_it = of_it.filter(|change| change.path.collection_str() == collection);
-                let Some(seen) = see(view, commit, of_it) else { continue };
+                let Some(seen) = see(view, commit, of_it) else {
+                    continue;
+                };
                 let (bytes, seen) = (feed_commit_bytes(&seen), Arc::new(seen));
                 for queue in subscribers.values() {
                     if queue.push(&seen, bytes) == Pushed::Wake {

@@ -43,7 +43,11 @@ impl Subscription {
         wait: Duration,
     ) -> Result<FeedPage, SubscriptionError> {
         let deadline = Instant::now() + wait;
-        let mut page = Building { messages: Vec::new(), bytes: 0, token: None };
+        let mut page = Building {
+            messages: Vec::new(),
+            bytes: 0,
+            token: None,
+        };
         let mut waited = false;
         let mut asked = false;
         loop {
@@ -53,16 +57,19 @@ impl Subscription {
             match self.step().await? {
                 Step::Message(FeedMessage::Checkpoint { token, .. }) => page.token = Some(token),
                 Step::Message(message) => page.push(message),
-                // What was handed out by now is queued before the checkpoint: behind it the page
-                // is whole, and its token as new as can be.
+                // Everything visible by now is queued before the checkpoint: behind it the page is
+                // whole, what its reader has committed included, and its token as new as can be.
                 Step::Idle if !asked => {
                     asked = true;
-                    self.request_checkpoint();
+                    self.request_checkpoint_of_all_visible().await;
                 }
                 Step::Idle if waited || page.has_news() => break,
                 Step::Idle => {
-                    waited = tokio::time::timeout_at(deadline, self.wait()).await.is_err();
-                    asked = false;
+                    waited = tokio::time::timeout_at(deadline, self.wait())
+                        .await
+                        .is_err();
+                    // Once more at the end: an empty page, too, has as new a token as can be.
+                    asked = !waited;
                 }
             }
         }
@@ -74,7 +81,11 @@ impl Subscription {
         // While messages wait in the outbox, the position is ahead of what is in the page.
         let position = if more { None } else { self.position_token() };
         let token = position.or(page.token).ok_or(SubscriptionError::Closed)?;
-        Ok(FeedPage { messages: page.messages, token, more })
+        Ok(FeedPage {
+            messages: page.messages,
+            token,
+            more,
+        })
     }
 }
 
@@ -96,7 +107,9 @@ impl Building {
 
     /// Whether there is more than the word that the position is pinned.
     fn has_news(&self) -> bool {
-        self.messages.iter().any(|m| !matches!(m, FeedMessage::Subscribed { .. }))
+        self.messages
+            .iter()
+            .any(|m| !matches!(m, FeedMessage::Subscribed { .. }))
     }
 
     fn push(&mut self, message: FeedMessage) {
@@ -121,7 +134,9 @@ fn token_of(message: &FeedMessage) -> Option<&ResumeToken> {
 
 fn bytes_of(message: &FeedMessage) -> usize {
     match message {
-        FeedMessage::Snapshot { documents, removed, .. } => {
+        FeedMessage::Snapshot {
+            documents, removed, ..
+        } => {
             let removed = removed.iter().map(|path| path.as_str().len());
             documents.iter().map(document_bytes).sum::<usize>() + removed.sum::<usize>()
         }

@@ -64,7 +64,11 @@ pub(crate) enum Pushed {
 
 impl Queue {
     pub(crate) fn new(bytes_max: usize) -> Queue {
-        Queue { state: Mutex::default(), filled: Notify::new(), bytes_max }
+        Queue {
+            state: Mutex::default(),
+            filled: Notify::new(),
+            bytes_max,
+        }
     }
 
     pub(crate) fn push(&self, commit: &Arc<FeedCommit>, bytes: usize) -> Pushed {
@@ -132,7 +136,11 @@ impl Queue {
                 }
             }
         }
-        if commits.is_empty() { Taken::Nothing } else { Taken::Commits(commits) }
+        if commits.is_empty() {
+            Taken::Nothing
+        } else {
+            Taken::Commits(commits)
+        }
     }
 
     /// Whether a commit at or before `seq` waits, or the subscription fell behind.
@@ -152,7 +160,11 @@ impl Queue {
 impl State {
     fn push(&mut self, entry: Entry) -> Pushed {
         self.entries.push_back(entry);
-        if self.entries.len() == 1 { Pushed::Wake } else { Pushed::Queued }
+        if self.entries.len() == 1 {
+            Pushed::Wake
+        } else {
+            Pushed::Queued
+        }
     }
 
     fn end(&mut self, ended: Ended) {

@@ -24,7 +24,11 @@ struct Waiting {
 
 impl Ring {
     pub(crate) fn new(bytes_max: usize) -> Ring {
-        Ring { waiting: Mutex::default(), changed: Condvar::new(), bytes_max }
+        Ring {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            bytes_max,
+        }
     }
 
     pub(crate) fn push(&self, group: Arc<Group>) {
@@ -32,7 +36,9 @@ impl Ring {
         waiting.bytes += group.bytes;
         waiting.groups.push_back(group);
         while waiting.bytes > self.bytes_max && waiting.groups.len() > 1 {
-            let Some(dropped) = waiting.groups.pop_front() else { break };
+            let Some(dropped) = waiting.groups.pop_front() else {
+                break;
+            };
             waiting.bytes -= dropped.bytes;
         }
         self.changed.notify_one();

@@ -48,12 +48,20 @@ impl Snapshot {
     ) -> Snapshot {
         let scope = Scope::of_snapshot(&collection, view.filter.as_ref());
         let exact = Exact::new(collection.clone(), pin, last_id, changed_bytes_max);
-        Snapshot { exact, scope, collection, view, moving: None }
+        Snapshot {
+            exact,
+            scope,
+            collection,
+            view,
+            moving: None,
+        }
     }
 
     /// What the store must have applied before the next step.
     pub(super) fn needs(&self) -> Sequence {
-        self.moving.as_ref().map_or(self.exact.pin(), |moving| moving.to)
+        self.moving
+            .as_ref()
+            .map_or(self.exact.pin(), |moving| moving.to)
     }
 
     pub(super) fn pin(&self) -> Sequence {
@@ -65,7 +73,10 @@ impl Snapshot {
         if self.exact.cursor().is_none() {
             self.exact.re_pin(to);
         } else {
-            self.moving = Some(Moving { to, sent: self.exact.pin() });
+            self.moving = Some(Moving {
+                to,
+                sent: self.exact.pin(),
+            });
         }
     }
 
@@ -113,11 +124,19 @@ impl Snapshot {
     fn message(&self, documents: Vec<Document>, sealer: &Sealer) -> Option<FeedMessage> {
         let last_id: Box<str> = documents.last()?.path.id().into();
         let token = self.token(self.exact.pin(), last_id, sealer);
-        Some(FeedMessage::Snapshot { documents, removed: Vec::new(), token })
+        Some(FeedMessage::Snapshot {
+            documents,
+            removed: Vec::new(),
+            token,
+        })
     }
 
     fn token(&self, pin: Sequence, last_id: Box<str>, sealer: &Sealer) -> ResumeToken {
-        let place = Place::InSnapshot { pin, scope: self.scope, last_id };
+        let place = Place::InSnapshot {
+            pin,
+            scope: self.scope,
+            last_id,
+        };
         ResumeToken::new(&sealer.seal(&place))
     }
 
@@ -150,12 +169,15 @@ impl Snapshot {
         } else {
             self.moving = Some(Moving { to, sent: read });
         }
-        Ok(vec![FeedMessage::Snapshot { documents, removed, token }])
+        Ok(vec![FeedMessage::Snapshot {
+            documents,
+            removed,
+            token,
+        }])
     }
 
     /// The newest state of documents at or behind the cursor that changed after `after`, and how
     /// far was read.
-    #[expect(clippy::type_complexity, reason = "a map and a sequence, taken apart at once")]
     fn read_behind(
         &self,
         sources: &Sources,
@@ -173,7 +195,11 @@ impl Snapshot {
             let seq = record.sequence;
             let commit = Commit::from_record(record, &sources.collections);
             let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
-            for change in commit.changes.iter().filter(|change| change.path.id() <= cursor) {
+            for change in commit
+                .changes
+                .iter()
+                .filter(|change| change.path.id() <= cursor)
+            {
                 bytes += change.bytes();
                 let document = document_after(&commit, change).map(std::sync::Arc::unwrap_or_clone);
                 newest.insert(change.path.clone(), document);

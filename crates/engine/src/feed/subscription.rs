@@ -58,7 +58,10 @@ enum Phase {
     /// Reading the log. With a registration: through the sequence that its queue starts after.
     CatchUp(Option<(Registration, Sequence)>),
     /// Reading a part of it.
-    CatchUpWork(Option<(Registration, Sequence)>, JoinHandle<Result<CaughtUp, ReadError>>),
+    CatchUpWork(
+        Option<(Registration, Sequence)>,
+        JoinHandle<Result<CaughtUp, ReadError>>,
+    ),
     /// Taking what the hub queues.
     Live(Registration),
     /// Over: nothing but its error, which was returned.
@@ -143,11 +146,11 @@ impl Subscription {
     /// true while it is not live, as it has no promise to keep then.
     #[must_use]
     pub fn passed(&self, seq: Sequence) -> bool {
-        let Phase::Live(registration) = &self.phase else { return true };
+        let Phase::Live(registration) = &self.phase else {
+            return true;
+        };
         // In this order: what the hub has handed out is in the queue or was taken from it.
-        *self.handed_out.borrow() >= seq
-            && !registration.queue.holds(seq)
-            && self.outbox.is_empty()
+        *self.handed_out.borrow() >= seq && !registration.queue.holds(seq) && self.outbox.is_empty()
     }
 
     /// The token of the position that everything returned so far leads to; `None` inside a
@@ -163,7 +166,9 @@ impl Subscription {
 
     /// Waits until a live subscription has something to do.
     pub(super) async fn wait(&mut self) {
-        let Phase::Live(registration) = &self.phase else { return };
+        let Phase::Live(registration) = &self.phase else {
+            return;
+        };
         tokio::select! {
             () = registration.queue.filled() => {}
             () = tokio::time::sleep_until(self.checkpoint_due) => {
@@ -173,8 +178,11 @@ impl Subscription {
         }
     }
 
-    /// Has a live subscription's position brought up to what was handed out.
-    pub(super) fn request_checkpoint(&self) {
+    /// Has a live subscription's position brought up to what is visible now.
+    pub(super) async fn request_checkpoint_of_all_visible(&mut self) {
+        let visible = self.sources.read.visible.sequence();
+        // The hub, which sends, lives in `self`; if it stops, the queue says so.
+        let _passed = self.handed_out.wait_for(|now| *now >= visible).await;
         if let Phase::Live(registration) = &self.phase {
             registration.request_checkpoint();
         }
@@ -217,19 +225,27 @@ impl Subscription {
     }
 
     fn checkpoint_later(&mut self) {
-        let interval_ms =
-            self.request.checkpoint_interval_ms.min(limits::CHECKPOINT_INTERVAL_MS);
+        let interval_ms = self
+            .request
+            .checkpoint_interval_ms
+            .min(limits::CHECKPOINT_INTERVAL_MS);
         self.checkpoint_due = Instant::now() + Duration::from_millis(interval_ms);
     }
 
     fn register(&self) -> (Registration, Sequence) {
         let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
-        self.sources.hub.register(collection, view, self.sources.queue_bytes_max)
+        self.sources
+            .hub
+            .register(collection, view, self.sources.queue_bytes_max)
     }
 
     fn subscribed(&mut self, how: How) {
         let token = (how != How::Snapshot).then(|| self.sources.sealer.position(self.position));
-        self.outbox.push_back(FeedMessage::Subscribed { how, seq: self.position, token });
+        self.outbox.push_back(FeedMessage::Subscribed {
+            how,
+            seq: self.position,
+            token,
+        });
     }
 
     fn begin_snapshot(&mut self) {
@@ -240,7 +256,12 @@ impl Subscription {
 
     fn snapshot(&self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
         let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
-        Snapshot::new(collection, view, (pin, last_id), self.sources.changed_bytes_max)
+        Snapshot::new(
+            collection,
+            view,
+            (pin, last_id),
+            self.sources.changed_bytes_max,
+        )
     }
 
     /// Goes on after a token.
@@ -248,7 +269,11 @@ impl Subscription {
         let opened = self.sources.sealer.open(token.as_str())?;
         let (at, snapshot) = match opened.place {
             Place::Position(position) => (position, None),
-            Place::InSnapshot { pin, scope, last_id } => {
+            Place::InSnapshot {
+                pin,
+                scope,
+                last_id,
+            } => {
                 let filter = self.request.view.filter.as_ref();
                 if scope != Scope::of_snapshot(&self.request.collection, filter) {
                     return Err(TokenError::OtherQuery.into());
@@ -269,7 +294,11 @@ impl Subscription {
         }
         self.position = at;
         let token = Some(token.clone());
-        self.outbox.push_back(FeedMessage::Subscribed { how: How::Resumed, seq: at, token });
+        self.outbox.push_back(FeedMessage::Subscribed {
+            how: How::Resumed,
+            seq: at,
+            token,
+        });
         if let Some(snapshot) = snapshot {
             self.phase = Phase::Snapshot(Box::new(snapshot));
         }
@@ -312,7 +341,10 @@ impl Subscription {
                 self.outbox.extend(messages);
                 self.position = snapshot.pin();
                 let token = self.sources.sealer.position(self.position);
-                self.outbox.push_back(FeedMessage::Current { seq: self.position, token });
+                self.outbox.push_back(FeedMessage::Current {
+                    seq: self.position,
+                    token,
+                });
                 self.phase = Phase::CatchUp(None);
             }
             Ok(SnapshotStep::Overrun) => {
@@ -329,7 +361,8 @@ impl Subscription {
         let Phase::CatchUp(registered) = std::mem::replace(&mut self.phase, Phase::Over) else {
             return;
         };
-        let registered = registered.filter(|(registration, _)| !registration.queue.has_overflowed());
+        let registered =
+            registered.filter(|(registration, _)| !registration.queue.has_overflowed());
         let visible = self.sources.read.visible.sequence();
         let registered = match registered {
             None if self.position >= visible => Some(self.register()),
@@ -367,7 +400,10 @@ impl Subscription {
         self.position = caught_up.scanned;
         if let Some(last) = last {
             let token = self.sources.sealer.position(last);
-            self.outbox.push_back(FeedMessage::Changes { commits: caught_up.commits, token });
+            self.outbox.push_back(FeedMessage::Changes {
+                commits: caught_up.commits,
+                token,
+            });
         } else if Instant::now() >= self.checkpoint_due {
             self.push_checkpoint();
         }
@@ -376,12 +412,17 @@ impl Subscription {
 
     fn push_checkpoint(&mut self) {
         let token = self.sources.sealer.position(self.position);
-        self.outbox.push_back(FeedMessage::Checkpoint { seq: self.position, token });
+        self.outbox.push_back(FeedMessage::Checkpoint {
+            seq: self.position,
+            token,
+        });
     }
 
     /// Takes from the queue; false if nothing is there.
     fn take(&mut self) -> Result<bool, SubscriptionError> {
-        let Phase::Live(registration) = &self.phase else { return Ok(true) };
+        let Phase::Live(registration) = &self.phase else {
+            return Ok(true);
+        };
         match registration.queue.take(MESSAGE_BYTES) {
             Taken::Nothing => return Ok(false),
             Taken::Ended(Ended::Closed) => return Err(SubscriptionError::Closed),
@@ -397,7 +438,8 @@ impl Subscription {
                 if let Some(last) = commits.last().map(|commit| commit.seq) {
                     self.position = last;
                     let token = self.sources.sealer.position(last);
-                    self.outbox.push_back(FeedMessage::Changes { commits, token });
+                    self.outbox
+                        .push_back(FeedMessage::Changes { commits, token });
                 }
             }
         }
@@ -415,7 +457,9 @@ impl Subscription {
         self.begin_snapshot();
         // On a running subscription the reset stands alone, without another `subscribed`.
         self.outbox.pop_back();
-        self.outbox.push_back(FeedMessage::Reset { reason: ResetReason::Retention });
+        self.outbox.push_back(FeedMessage::Reset {
+            reason: ResetReason::Retention,
+        });
         Ok(())
     }
 }

@@ -25,7 +25,10 @@ impl Matched {
 pub(crate) fn matches(filter: Option<&Filter>, change: &DocumentChange) -> Matched {
     let matches = |data: &Data| filter.is_none_or(|filter| filter.matches(data.object()));
     Matched {
-        before: change.before.as_ref().is_some_and(|image| matches(&image.data)),
+        before: change
+            .before
+            .as_ref()
+            .is_some_and(|image| matches(&image.data)),
         after: change.after.as_ref().is_some_and(matches),
     }
 }
@@ -36,8 +39,9 @@ pub(crate) fn see<'a>(
     commit: &Commit,
     changes: impl Iterator<Item = &'a DocumentChange>,
 ) -> Option<FeedCommit> {
-    let changes: Vec<Change> =
-        changes.filter_map(|change| see_change(view, commit, change)).collect();
+    let changes: Vec<Change> = changes
+        .filter_map(|change| see_change(view, commit, change))
+        .collect();
     if changes.is_empty() {
         return None;
     }
@@ -64,9 +68,17 @@ fn see_change(view: &View, commit: &Commit, change: &DocumentChange) -> Option<C
         Op::Delete if change.after.is_some() => Some(Cause::Filter),
         _ => None,
     };
-    let before = change.before.as_ref().filter(|_| matched.before).map(|image| &image.data);
+    let before = change
+        .before
+        .as_ref()
+        .filter(|_| matched.before)
+        .map(|image| &image.data);
     let before = before.map(|data| shown(view, data));
-    let after = change.after.as_ref().filter(|_| matched.after).map(|data| shown(view, data));
+    let after = change
+        .after
+        .as_ref()
+        .filter(|_| matched.after)
+        .map(|data| shown(view, data));
     if op == Op::Update && view.select.is_some() && before == after {
         return None; // Nothing that was selected has changed.
     }
@@ -95,9 +107,14 @@ fn shown(view: &View, data: &Data) -> Data {
 
 /// A document as a view shows it; `None` where it is not in the view.
 pub(crate) fn show(view: &View, document: Document) -> Option<Document> {
-    let in_view =
-        view.filter.as_ref().is_none_or(|filter| filter.matches(document.data.object()));
-    in_view.then(|| Document { data: shown(view, &document.data), ..document })
+    let in_view = view
+        .filter
+        .as_ref()
+        .is_none_or(|filter| filter.matches(document.data.object()));
+    in_view.then(|| Document {
+        data: shown(view, &document.data),
+        ..document
+    })
 }
 
 /// About how many bytes a commit takes in a queue and in a message.

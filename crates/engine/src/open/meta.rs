@@ -100,7 +100,13 @@ impl Meta {
         put(8, &FORMAT.to_le_bytes());
         put(12, &self.epoch.0.to_le_bytes());
         put(16, &self.log_epoch.0.to_le_bytes());
-        put(20, &[u8::from(self.clean_close.is_some()), u8::from(self.stamp.is_some())]);
+        put(
+            20,
+            &[
+                u8::from(self.clean_close.is_some()),
+                u8::from(self.stamp.is_some()),
+            ],
+        );
         put(24, &self.clean_close.unwrap_or_default().0.to_le_bytes());
         put(32, &self.token_key);
         put(64, &self.store_number.to_le_bytes());
@@ -128,8 +134,11 @@ impl Meta {
         if u32_at(8) != FORMAT {
             return Err(MetaError::NewerFormat { format: u32_at(8) });
         }
-        let stamp =
-            Stamp { boot_id: array(bytes, 72), mount_id: u64_at(88), inode: u64_at(96) };
+        let stamp = Stamp {
+            boot_id: array(bytes, 72),
+            mount_id: u64_at(88),
+            inode: u64_at(96),
+        };
         Ok(Meta {
             epoch: Epoch(u32_at(12)),
             log_epoch: Epoch(u32_at(16)),
@@ -159,7 +168,11 @@ mod tests {
             token_key: [9; 32],
             clean_close: Some(Sequence(77)),
             store_number: 3,
-            stamp: Some(Stamp { boot_id: [1; 16], mount_id: 8, inode: 12 }),
+            stamp: Some(Stamp {
+                boot_id: [1; 16],
+                mount_id: 8,
+                inode: 12,
+            }),
         }
     }
 
@@ -167,7 +180,14 @@ mod tests {
     fn what_was_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Meta::load(directory.path()).unwrap(), None);
-        for meta in [meta(), Meta { clean_close: None, stamp: None, ..meta() }] {
+        for meta in [
+            meta(),
+            Meta {
+                clean_close: None,
+                stamp: None,
+                ..meta()
+            },
+        ] {
             meta.save(directory.path()).unwrap();
             assert_eq!(Meta::load(directory.path()).unwrap(), Some(meta));
         }

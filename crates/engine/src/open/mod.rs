@@ -19,8 +19,8 @@ use crate::collections::Collections;
 use crate::options::Options;
 use crate::read::ReadError;
 
-pub use meta::MetaError;
 pub(crate) use meta::Meta;
+pub use meta::MetaError;
 use stamp::Stamp;
 
 /// How far opening has come.
@@ -138,10 +138,20 @@ pub(crate) fn open(
     let stamp = if trusted { Stamp::of(&directory) } else { None };
     file.change(|meta| (meta.clean_close, meta.stamp) = (None, stamp))?;
 
-    let store = if trusted { try_open(&directory, options) } else { None };
+    let store = if trusted {
+        try_open(&directory, options)
+    } else {
+        None
+    };
     progress(OpenProgress::Recovering);
-    let applied = store.as_ref().map_or(Sequence::ZERO, |store| store.applied().sequence);
-    let witnesses = Witnesses { applied, clean_close, ..Witnesses::default() };
+    let applied = store
+        .as_ref()
+        .map_or(Sequence::ZERO, |store| store.applied().sequence);
+    let witnesses = Witnesses {
+        applied,
+        clean_close,
+        ..Witnesses::default()
+    };
     let mut log_options = wellspring_log::Options::new(data_dir.join("log"), file.meta().log_epoch);
     log_options.segment_bytes = options.segment_bytes;
     let log = Log::open(log_options, witnesses)?;
@@ -149,11 +159,21 @@ pub(crate) fn open(
     let (store, collections) = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
     remove_other_stores(data_dir, file.meta().store_number);
     let after_crash = clean_close.is_none();
-    Ok(Opened { lock, meta: file, log, store, collections, after_crash })
+    Ok(Opened {
+        lock,
+        meta: file,
+        log,
+        store,
+        collections,
+        after_crash,
+    })
 }
 
 fn io_error(path: &Path, source: io::Error) -> OpenError {
-    OpenError::Io { path: path.to_owned(), source }
+    OpenError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
@@ -161,9 +181,9 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     let file = File::create(&path).map_err(|source| io_error(&path, source))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => {
-            Err(OpenError::InUse { data_dir: data_dir.to_owned() })
-        }
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
+            data_dir: data_dir.to_owned(),
+        }),
         Err(fs::TryLockError::Error(source)) => Err(io_error(&path, source)),
     }
 }
@@ -177,7 +197,9 @@ fn load_or_create(data_dir: &Path) -> Result<Meta, OpenError> {
     if has_log {
         // A new META would have a new key and epoch: every token would be refused, and nobody
         // would know why.
-        return Err(OpenError::MetaMissing { data_dir: data_dir.to_owned() });
+        return Err(OpenError::MetaMissing {
+            data_dir: data_dir.to_owned(),
+        });
     }
     let epoch = Epoch(u32::from_le_bytes(random()?));
     let meta = Meta {
@@ -198,6 +220,9 @@ fn store_directory(data_dir: &Path, number: u64) -> PathBuf {
 
 /// The store, if it opens: whatever is wrong with it, the log has everything.
 fn try_open(directory: &Path, options: &Options) -> Option<Box<dyn Store>> {
+    if !directory.exists() {
+        return None;
+    }
     match open_store(directory, options) {
         Ok(store) => Some(store),
         Err(error) => {
@@ -208,19 +233,21 @@ fn try_open(directory: &Path, options: &Options) -> Option<Box<dyn Store>> {
 }
 
 fn open_store(directory: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
-    let mut store_options = wellspring_store::Options::default();
-    store_options.cache_bytes = options.cache_bytes;
+    let store_options = wellspring_store::Options {
+        cache_bytes: options.cache_bytes,
+    };
     Ok(Box::new(SledStore::open(directory, store_options)?))
 }
 
 /// Deletes what earlier stores have left. What cannot be deleted now is tried again next time.
 fn remove_other_stores(data_dir: &Path, current: u64) {
-    let Ok(entries) = fs::read_dir(data_dir.join("store")) else { return };
+    let Ok(entries) = fs::read_dir(data_dir.join("store")) else {
+        return;
+    };
     for entry in entries.flatten() {
-        if entry.file_name().to_str() != Some(&current.to_string()) {
-            if let Err(error) = fs::remove_dir_all(entry.path()) {
-                tracing::warn!(path = %entry.path().display(), %error, "an old store stays");
-            }
+        let is_current = entry.file_name().to_str() == Some(&current.to_string());
+        if !is_current && let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "an old store stays");
         }
     }
 }

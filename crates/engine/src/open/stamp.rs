@@ -33,7 +33,11 @@ impl Stamp {
         if !known.contains(wanted) {
             return None;
         }
-        Some(Stamp { boot_id: boot_id()?, mount_id: status.stx_mnt_id, inode: status.stx_ino })
+        Some(Stamp {
+            boot_id: boot_id()?,
+            mount_id: status.stx_mnt_id,
+            inode: status.stx_ino,
+        })
     }
 }
 

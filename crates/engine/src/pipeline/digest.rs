@@ -109,7 +109,11 @@ impl Parts {
                 self.text(path.as_str().as_bytes());
                 self.number(version.0);
             }
-            Read::Query { collection, filter, at } => {
+            Read::Query {
+                collection,
+                filter,
+                at,
+            } => {
                 self.tag(2);
                 self.text(collection.as_str().as_bytes());
                 let filter = filter.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -46,7 +46,11 @@ fn apply(object: &mut Object, transform: &Transform, time: Timestamp) -> Result<
             return Ok(());
         }
     };
-    field.set(object, value).map_err(|_in_the_way| EffectError::NoWay { field: field.clone() })
+    field
+        .set(object, value)
+        .map_err(|_in_the_way| EffectError::NoWay {
+            field: field.clone(),
+        })
 }
 
 /// Appends what is not there yet. Hashed, as a document may hold 100,000 elements and the
@@ -64,7 +68,9 @@ fn increment(field: &FieldPath, found: Option<&Value>, by: &Number) -> Result<Va
     let sum = match found {
         None => by.clone(),
         Some(Value::Number(number)) => {
-            number.add(by).map_err(|_range| EffectError::OutOfRange { field: field.clone() })?
+            number.add(by).map_err(|_range| EffectError::OutOfRange {
+                field: field.clone(),
+            })?
         }
         Some(other) => return Err(wrong_type(field, other, "a number")),
     };
@@ -80,5 +86,9 @@ fn array(field: &FieldPath, found: Option<&Value>) -> Result<Vec<Value>, EffectE
 }
 
 fn wrong_type(field: &FieldPath, found: &Value, expected: &'static str) -> EffectError {
-    EffectError::WrongType { field: field.clone(), found: found.type_name(), expected }
+    EffectError::WrongType {
+        field: field.clone(),
+        found: found.type_name(),
+        expected,
+    }
 }

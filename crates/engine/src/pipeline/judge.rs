@@ -8,8 +8,7 @@ use wellspring_log::CommitRecord;
 use wellspring_store::RememberedMutation;
 use wellspring_types::write::{CommitResult, Precondition, Read, Write, WriteAction};
 use wellspring_types::{
-    CollectionId, CollectionPath, Document, DocumentPath, MutationId, Sequence,
-    Timestamp, limits,
+    CollectionId, CollectionPath, Document, DocumentPath, MutationId, Sequence, Timestamp, limits,
 };
 
 use super::Command;
@@ -87,7 +86,9 @@ impl Judge {
     fn accept(&mut self, staged: &mut Staged, commit: Arc<Commit>) -> CommitResult {
         let paths: Vec<DocumentPath> = commit.changes.iter().map(|c| c.path.clone()).collect();
         for change in &commit.changes {
-            staged.documents.insert(change.path.clone(), document_after(&commit, change));
+            staged
+                .documents
+                .insert(change.path.clone(), document_after(&commit, change));
         }
         for (id, path) in &commit.new_collections {
             staged.collections.insert(path.clone(), *id);
@@ -110,7 +111,11 @@ impl Judge {
         self.last = commit.seq;
         self.last_time = commit.time;
         self.recent.push(Arc::clone(&commit));
-        let result = CommitResult { seq: commit.seq, time: commit.time, paths };
+        let result = CommitResult {
+            seq: commit.seq,
+            time: commit.time,
+            paths,
+        };
         staged.commits.push(commit);
         result
     }
@@ -121,16 +126,28 @@ impl Judge {
         command: &Command,
         time: Timestamp,
     ) -> Result<Option<CommitResult>, CommitError> {
-        let Some(id) = &command.request.mutation_id else { return Ok(None) };
+        let Some(id) = &command.request.mutation_id else {
+            return Ok(None);
+        };
         let principal = command.principal.as_ref();
-        let found = self.mutations.find(&self.read.store, principal, id, time).map_err(store_failed)?;
+        let found = self
+            .mutations
+            .find(&self.read.store, principal, id, time)
+            .map_err(store_failed)?;
         let Some(first) = found else { return Ok(None) };
         if command.digest != Some(first.digest) {
             let id = id.as_str().into();
-            return Err(CommitError::MutationIdReused { id, seq: first.sequence });
+            return Err(CommitError::MutationIdReused {
+                id,
+                seq: first.sequence,
+            });
         }
         let paths = first.paths.clone();
-        Ok(Some(CommitResult { seq: first.sequence, time: first.time, paths }))
+        Ok(Some(CommitResult {
+            seq: first.sequence,
+            time: first.time,
+            paths,
+        }))
     }
 
     fn check_read(
@@ -141,12 +158,25 @@ impl Judge {
     ) -> Result<(), CommitError> {
         match read {
             Read::Document { path, version } => {
-                let found = self.document(staged, path)?.map_or(Sequence::ZERO, |d| d.version);
-                if found == *version { Ok(()) } else { Err(conflict(path.as_str())) }
+                let found = self
+                    .document(staged, path)?
+                    .map_or(Sequence::ZERO, |d| d.version);
+                if found == *version {
+                    Ok(())
+                } else {
+                    Err(conflict(path.as_str()))
+                }
             }
-            Read::Query { collection, filter, at } => {
+            Read::Query {
+                collection,
+                filter,
+                at,
+            } => {
                 let after = command.reads_checked.max(*at);
-                match self.recent.since(after, collection.as_str(), filter.as_ref()) {
+                match self
+                    .recent
+                    .since(after, collection.as_str(), filter.as_ref())
+                {
                     Since::Unchanged => Ok(()),
                     Since::MayHaveChanged => Err(conflict(collection.as_str())),
                 }
@@ -170,7 +200,9 @@ impl Judge {
         if let Some((id, _)) = new.iter().find(|(_, path)| *path == collection) {
             return *id;
         }
-        let id = new.last().map_or(self.next_collection, |(id, _)| CollectionId(id.0 + 1));
+        let id = new
+            .last()
+            .map_or(self.next_collection, |(id, _)| CollectionId(id.0 + 1));
         new.push((id, collection));
         id
     }
@@ -188,8 +220,14 @@ impl Judge {
         if let (_, Some(pending)) = self.read.visible.get(path) {
             return Ok(pending.document);
         }
-        let Some(collection) = self.read.collections.id(path.collection_str()) else { return Ok(None) };
-        let stored = self.read.store.get(collection, path.id()).map_err(store_failed)?;
+        let Some(collection) = self.read.collections.id(path.collection_str()) else {
+            return Ok(None);
+        };
+        let stored = self
+            .read
+            .store
+            .get(collection, path.id())
+            .map_err(store_failed)?;
         Ok(stored.map(|stored| Arc::new(document_of(path.clone(), stored))))
     }
 }
@@ -217,7 +255,10 @@ fn change(
     let after = match &write.action {
         WriteAction::Insert(data) => match before {
             Some(existing) => {
-                return Err(CommitError::AlreadyExists { path: path(), version: existing.version });
+                return Err(CommitError::AlreadyExists {
+                    path: path(),
+                    version: existing.version,
+                });
             }
             None => Some(data.clone()),
         },
@@ -225,7 +266,10 @@ fn change(
         WriteAction::Update { patch, transforms } => {
             let existing = before.ok_or_else(not_found)?;
             let updated = effect::update(&existing.data, patch, transforms, time);
-            Some(updated.map_err(|source| CommitError::Effect { path: path(), source })?)
+            Some(updated.map_err(|source| CommitError::Effect {
+                path: path(),
+                source,
+            })?)
         }
         WriteAction::Delete => {
             before.ok_or_else(not_found)?;
@@ -246,7 +290,9 @@ fn change(
 }
 
 fn check_precondition(write: &Write, before: Option<&Document>) -> Result<(), CommitError> {
-    let Some(expected) = write.precondition else { return Ok(()) };
+    let Some(expected) = write.precondition else {
+        return Ok(());
+    };
     let version = before.map_or(Sequence::ZERO, |document| document.version);
     let holds = match expected {
         Precondition::Version(expected) => version == expected,
@@ -256,6 +302,10 @@ fn check_precondition(write: &Write, before: Option<&Document>) -> Result<(), Co
     if holds {
         Ok(())
     } else {
-        Err(CommitError::PreconditionFailed { path: write.path.clone(), expected, version })
+        Err(CommitError::PreconditionFailed {
+            path: write.path.clone(),
+            expected,
+            version,
+        })
     }
 }

@@ -65,7 +65,13 @@ pub(crate) struct Commands(mpsc::Receiver<Ordered>);
 pub(crate) fn channel() -> (Pipeline, Commands) {
     let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
     let budget = Arc::new(Semaphore::new(COMMAND_BYTES_MAX / PERMIT_BYTES));
-    (Pipeline { commands: Mutex::new(Some(commands)), budget }, Commands(receiver))
+    (
+        Pipeline {
+            commands: Mutex::new(Some(commands)),
+            budget,
+        },
+        Commands(receiver),
+    )
 }
 
 impl Pipeline {
@@ -78,9 +84,16 @@ impl Pipeline {
         let budget = Arc::clone(&self.budget).acquire_many_owned(permits).await;
         let budget = budget.map_err(|_closed| CommitError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let ordered = Ordered { command, answer, _budget: budget };
+        let ordered = Ordered {
+            command,
+            answer,
+            _budget: budget,
+        };
         let commands = self.commands.lock().clone().ok_or(CommitError::Closed)?;
-        commands.send(ordered).await.map_err(|_closed| CommitError::Closed)?;
+        commands
+            .send(ordered)
+            .await
+            .map_err(|_closed| CommitError::Closed)?;
         // The writer answers every command that it took, unless its thread died: then nobody
         // knows how far it came.
         answered.await.unwrap_or(Err(CommitError::OutcomeUnknown))
@@ -101,6 +114,9 @@ fn request_bytes(request: &CommitRequest) -> usize {
         WriteAction::Update { patch, .. } => 64 * patch.len(),
         WriteAction::Delete => 0,
     };
-    let writes = request.writes.iter().map(|w| 128 + w.path.as_str().len() + write_bytes(&w.action));
+    let writes = request
+        .writes
+        .iter()
+        .map(|w| 128 + w.path.as_str().len() + write_bytes(&w.action));
     256 + writes.sum::<usize>() + 128 * request.reads.len()
 }

@@ -33,7 +33,12 @@ pub(crate) struct Mutations {
 impl Mutations {
     /// `newest` is the number of the newest id that the store has.
     pub(crate) fn new(memory: Memory, newest: u64) -> Mutations {
-        Mutations { memory, newest, pending: HashMap::new(), order: VecDeque::new() }
+        Mutations {
+            memory,
+            newest,
+            pending: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// What is remembered of `id` for a commit at `time`.
@@ -46,7 +51,9 @@ impl Mutations {
     ) -> Result<Option<Arc<RememberedMutation>>, StoreError> {
         let found = match self.pending.get(&(principal.cloned(), id.clone())) {
             Some(pending) => Some(Arc::clone(pending)),
-            None => store.mutation(principal.map(AsRef::as_ref), id.as_str())?.map(Arc::new),
+            None => store
+                .mutation(principal.map(AsRef::as_ref), id.as_str())?
+                .map(Arc::new),
         };
         Ok(found.filter(|remembered| self.is_remembered(remembered, time)))
     }
@@ -72,7 +79,11 @@ impl Mutations {
     /// Drops what the store has by now.
     pub(crate) fn retire(&mut self, applied: Sequence) {
         while let Some((seq, key)) = self.order.pop_front_if(|(seq, _)| *seq <= applied) {
-            if self.pending.get(&key).is_some_and(|pending| pending.sequence == seq) {
+            if self
+                .pending
+                .get(&key)
+                .is_some_and(|pending| pending.sequence == seq)
+            {
                 self.pending.remove(&key);
             }
         }

@@ -36,7 +36,12 @@ impl Recent {
     }
 
     /// Whether a change of `collection` after `after` matched `filter`, before or after.
-    pub(crate) fn since(&self, after: Sequence, collection: &str, filter: Option<&Filter>) -> Since {
+    pub(crate) fn since(
+        &self,
+        after: Sequence,
+        collection: &str,
+        filter: Option<&Filter>,
+    ) -> Since {
         for commit in self.commits.iter().rev() {
             if commit.seq <= after {
                 return Since::Unchanged;
@@ -47,7 +52,14 @@ impl Recent {
                 return Since::MayHaveChanged;
             }
         }
-        let oldest = self.commits.front().map_or(after.next(), |commit| commit.seq);
-        if oldest <= after.next() { Since::Unchanged } else { Since::MayHaveChanged }
+        let oldest = self
+            .commits
+            .front()
+            .map_or(after.next(), |commit| commit.seq);
+        if oldest <= after.next() {
+            Since::Unchanged
+        } else {
+            Since::MayHaveChanged
+        }
     }
 }

@@ -19,7 +19,13 @@ pub(crate) struct Space {
 
 impl Space {
     pub(crate) fn new(directory: PathBuf, reserve_bytes: u64) -> Space {
-        Space { directory, reserve_bytes, looked: None, written: 0, enough: true }
+        Space {
+            directory,
+            reserve_bytes,
+            looked: None,
+            written: 0,
+            enough: true,
+        }
     }
 
     pub(crate) fn wrote(&mut self, bytes: usize) {
@@ -28,13 +34,16 @@ impl Space {
 
     /// Whether more than the reserve is free.
     pub(crate) fn is_enough(&mut self) -> bool {
-        let due = self.looked.is_none_or(|looked| looked.elapsed() >= INTERVAL);
+        let due = self
+            .looked
+            .is_none_or(|looked| looked.elapsed() >= INTERVAL);
         if due || self.written >= BYTES {
             self.looked = Some(Instant::now());
             self.written = 0;
             // A file system that does not answer is found out by the write itself.
-            self.enough = rustix::fs::statvfs(&self.directory)
-                .is_ok_and(|status| status.f_bavail.saturating_mul(status.f_frsize) >= self.reserve_bytes);
+            self.enough = rustix::fs::statvfs(&self.directory).is_ok_and(|status| {
+                status.f_bavail.saturating_mul(status.f_frsize) >= self.reserve_bytes
+            });
         }
         self.enough
     }

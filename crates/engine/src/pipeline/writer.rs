@@ -27,7 +27,10 @@ const GROUP_COMMITS: usize = 1024;
 const _: () = {
     // A group takes one more record when it is one byte short of full.
     let largest = GROUP_BYTES + wellspring_types::limits::RECORD_BYTES_MAX;
-    assert!(largest < wellspring_log::GROUP_BYTES_MAX, "the log takes every group");
+    assert!(
+        largest < wellspring_log::GROUP_BYTES_MAX,
+        "the log takes every group"
+    );
 };
 
 /// What the writer works with.
@@ -54,7 +57,10 @@ pub(crate) struct Writer {
     overlay_bytes_max: usize,
 }
 
-type Answer = (oneshot::Sender<Result<CommitResult, CommitError>>, Result<CommitResult, CommitError>);
+type Answer = (
+    oneshot::Sender<Result<CommitResult, CommitError>>,
+    Result<CommitResult, CommitError>,
+);
 
 impl Writer {
     pub(crate) fn new(parts: WriterParts) -> Writer {
@@ -80,15 +86,24 @@ impl Writer {
     /// closing.
     pub(crate) fn run(mut self, mut commands: Commands) -> Log {
         while let Some(first) = commands.0.blocking_recv() {
-            self.judge.read.visible.wait_for_room(self.overlay_bytes_max);
-            self.judge.mutations.retire(self.judge.read.visible.progress().applied);
+            self.judge
+                .read
+                .visible
+                .wait_for_room(self.overlay_bytes_max);
+            self.judge
+                .mutations
+                .retire(self.judge.read.visible.progress().applied);
             let mut staged = Staged::default();
             let mut answers = Vec::new();
             let mut next = Some(first);
             while let Some(ordered) = next {
                 answers.push(self.judge(&mut staged, ordered));
                 let full = staged.bytes >= GROUP_BYTES || staged.commits.len() >= GROUP_COMMITS;
-                next = if full { None } else { commands.0.try_recv().ok() };
+                next = if full {
+                    None
+                } else {
+                    commands.0.try_recv().ok()
+                };
             }
             self.finish(staged, answers);
         }
@@ -132,7 +147,11 @@ impl Writer {
 
     fn publish(&self, staged: Staged) {
         // Before the group is visible: whoever sees it must find its collections.
-        for (id, path) in staged.commits.iter().flat_map(|commit| &commit.new_collections) {
+        for (id, path) in staged
+            .commits
+            .iter()
+            .flat_map(|commit| &commit.new_collections)
+        {
             self.judge.read.collections.add(*id, path.clone());
         }
         let group = Arc::new(Group::new(staged.commits));

@@ -68,7 +68,15 @@ impl Exact {
         changed_bytes_max: usize,
     ) -> Exact {
         let changed = BTreeMap::new();
-        Exact { collection, pin, cursor, changed, fed: pin, changed_bytes: 0, changed_bytes_max }
+        Exact {
+            collection,
+            pin,
+            cursor,
+            changed,
+            fed: pin,
+            changed_bytes: 0,
+            changed_bytes_max,
+        }
     }
 
     pub(crate) fn pin(&self) -> Sequence {
@@ -96,10 +104,18 @@ impl Exact {
         bytes_max: usize,
     ) -> Result<ExactPage, Overrun> {
         let Some(collection) = sources.collections.id(self.collection.as_str()) else {
-            return Ok(ExactPage { documents: Vec::new(), read_through: None });
+            return Ok(ExactPage {
+                documents: Vec::new(),
+                read_through: None,
+            });
         };
-        let limit = ScanLimit { documents: PAGE_DOCUMENTS, bytes: bytes_max };
-        let scan = sources.store.scan(collection, self.cursor.as_deref(), limit)?;
+        let limit = ScanLimit {
+            documents: PAGE_DOCUMENTS,
+            bytes: bytes_max,
+        };
+        let scan = sources
+            .store
+            .scan(collection, self.cursor.as_deref(), limit)?;
         let read_through = if scan.end {
             None
         } else {
@@ -111,14 +127,21 @@ impl Exact {
         self.feed(sources, collection)?;
         let documents = self.merge(scan.entries, read_through.as_deref())?;
         self.cursor.clone_from(&read_through);
-        Ok(ExactPage { documents, read_through })
+        Ok(ExactPage {
+            documents,
+            read_through,
+        })
     }
 
     /// Brings `changed` up to everything that the page just read may show.
     fn feed(&mut self, sources: &Sources, collection: CollectionId) -> Result<(), Overrun> {
         let progress = sources.visible.progress();
         // A store that failed in the middle of a batch may show any of what was visible.
-        let through = if progress.frozen { sources.visible.sequence() } else { progress.begun };
+        let through = if progress.frozen {
+            sources.visible.sequence()
+        } else {
+            progress.begun
+        };
         if through > self.fed {
             for record in sources.log.read(self.fed, through, Some(collection)) {
                 let record = record?;
@@ -156,7 +179,10 @@ impl Exact {
     /// What a frozen store may lack is in the overlay, which stays as it is.
     fn note_frozen(&mut self, sources: &Sources) {
         for (path, pending) in sources.visible.of_collection(self.collection.as_str()) {
-            let ahead = self.cursor.as_deref().is_none_or(|cursor| path.id() > cursor);
+            let ahead = self
+                .cursor
+                .as_deref()
+                .is_none_or(|cursor| path.id() > cursor);
             if ahead && pending.seq <= self.pin {
                 let document = pending.document.map(std::sync::Arc::unwrap_or_clone);
                 if !self.changed.contains_key(path.id()) {
@@ -208,11 +234,19 @@ impl Exact {
             return std::mem::take(&mut self.changed);
         };
         let range = (Bound::Excluded(through), Bound::Unbounded);
-        let first_kept = self.changed.range::<str, _>(range).next().map(|(id, _)| id.clone());
-        let kept = first_kept.map(|id| self.changed.split_off(&id)).unwrap_or_default();
+        let first_kept = self
+            .changed
+            .range::<str, _>(range)
+            .next()
+            .map(|(id, _)| id.clone());
+        let kept = first_kept
+            .map(|id| self.changed.split_off(&id))
+            .unwrap_or_default();
         let taken = std::mem::replace(&mut self.changed, kept);
-        self.changed_bytes -=
-            taken.iter().map(|(id, document)| changed_bytes(id, document.as_ref())).sum::<usize>();
+        self.changed_bytes -= taken
+            .iter()
+            .map(|(id, document)| changed_bytes(id, document.as_ref()))
+            .sum::<usize>();
         taken
     }
 }
@@ -224,7 +258,9 @@ pub(crate) fn document_at(
     pin: Sequence,
 ) -> Result<Option<Document>, ReadError> {
     let current = super::get(sources, path)?;
-    let Some(collection) = sources.collections.id(path.collection_str()) else { return Ok(None) };
+    let Some(collection) = sources.collections.id(path.collection_str()) else {
+        return Ok(None);
+    };
     // Whatever was read was visible by now.
     let through = sources.visible.sequence();
     for record in sources.log.read(pin, through, Some(collection)) {

@@ -10,8 +10,8 @@ use wellspring_store::{StoreError, StoredDocument};
 use wellspring_types::{Data, Document, DocumentPath, Sequence};
 
 use crate::collections::Collections;
-use crate::token::TokenError;
 use crate::store::OpenStore;
+use crate::token::TokenError;
 use crate::visible::Visible;
 
 pub(crate) use exact::{Exact, Overrun, document_bytes};
@@ -93,7 +93,9 @@ pub(crate) fn get(sources: &Sources, path: &DocumentPath) -> Result<Option<Docum
     if let (_, Some(pending)) = sources.visible.get(path) {
         return Ok(pending.document.map(Arc::unwrap_or_clone));
     }
-    let Some(collection) = sources.collections.id(path.collection_str()) else { return Ok(None) };
+    let Some(collection) = sources.collections.id(path.collection_str()) else {
+        return Ok(None);
+    };
     let stored = sources.store.get(collection, path.id())?;
     Ok(stored.map(|stored| document_of(path.clone(), stored)))
 }

@@ -68,9 +68,14 @@ pub(crate) fn plan(
     visible: Sequence,
     bounds: Bounds,
 ) -> Result<Planned, ReadError> {
-    let invalid = |reason: String| ReadError::InvalidQuery { reason: reason.into() };
+    let invalid = |reason: String| ReadError::InvalidQuery {
+        reason: reason.into(),
+    };
     if !(1..=limits::PAGE_DOCUMENTS_MAX).contains(&query.limit) {
-        return Err(invalid(format!("limit is 1 to {}", limits::PAGE_DOCUMENTS_MAX)));
+        return Err(invalid(format!(
+            "limit is 1 to {}",
+            limits::PAGE_DOCUMENTS_MAX
+        )));
     }
     if query.order_by.len() > limits::ORDER_BY_KEYS_MAX {
         let max = limits::ORDER_BY_KEYS_MAX;
@@ -80,7 +85,12 @@ pub(crate) fn plan(
         None => (visible, None),
         Some(cursor) => {
             let opened = sealer.open(cursor)?;
-            let Place::InQuery { pin, scope, last_id } = opened.place else {
+            let Place::InQuery {
+                pin,
+                scope,
+                last_id,
+            } = opened.place
+            else {
                 return Err(crate::token::TokenError::WrongKind.into());
             };
             if scope != Scope::of_query(&query) {
@@ -93,8 +103,17 @@ pub(crate) fn plan(
         }
     };
     let limit_ms = bounds.scan_ms_max;
-    let deadline = Deadline { at: Instant::now() + Duration::from_millis(limit_ms), limit_ms };
-    Ok(Planned { query, pin, after, deadline, changed_bytes_max: bounds.changed_bytes_max })
+    let deadline = Deadline {
+        at: Instant::now() + Duration::from_millis(limit_ms),
+        limit_ms,
+    };
+    Ok(Planned {
+        query,
+        pin,
+        after,
+        deadline,
+        changed_bytes_max: bounds.changed_bytes_max,
+    })
 }
 
 impl Planned {
@@ -131,7 +150,10 @@ struct Best {
 }
 
 fn page(planned: &Planned, best: Best, sealer: &Sealer) -> Page {
-    let Best { mut documents, more } = best;
+    let Best {
+        mut documents,
+        more,
+    } = best;
     let cursor = documents.last().filter(|_| more).map(|last| {
         sealer.seal(&Place::InQuery {
             pin: planned.pin,
@@ -144,7 +166,11 @@ fn page(planned: &Planned, best: Best, sealer: &Sealer) -> Page {
             document.data = projected(select, &document.data);
         }
     }
-    Page { documents, seq: planned.pin, cursor }
+    Page {
+        documents,
+        seq: planned.pin,
+        cursor,
+    }
 }
 
 /// The selected fields of a document. What is a part of a document is within its limits.
@@ -152,33 +178,31 @@ pub(crate) fn projected(select: &wellspring_types::Select, data: &Data) -> Data 
     Data::from_object(select.project(data.object())).unwrap_or_else(|_within| data.clone())
 }
 
-fn by_id(
-    planned: &Planned,
-    sources: &Sources,
-    cancelled: &Cancelled,
-) -> Result<Best, Overrun> {
+fn by_id(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<Best, Overrun> {
     let limit = usize::try_from(planned.query.limit).unwrap_or(usize::MAX);
     let mut documents: Vec<Document> = Vec::new();
     let mut bytes = 0;
     let mut more = false;
-    scan(planned, planned.after.clone(), sources, cancelled, |document| {
-        bytes += document_bytes(&document);
-        let fits = documents.is_empty() || bytes <= limits::PAGE_BYTES_MAX;
-        if documents.len() == limit || !fits {
-            more = true;
-            return Scan::Enough;
-        }
-        documents.push(document);
-        Scan::GoOn
-    })?;
+    scan(
+        planned,
+        planned.after.clone(),
+        sources,
+        cancelled,
+        |document| {
+            bytes += document_bytes(&document);
+            let fits = documents.is_empty() || bytes <= limits::PAGE_BYTES_MAX;
+            if documents.len() == limit || !fits {
+                more = true;
+                return Scan::Enough;
+            }
+            documents.push(document);
+            Scan::GoOn
+        },
+    )?;
     Ok(Best { documents, more })
 }
 
-fn by_order(
-    planned: &Planned,
-    sources: &Sources,
-    cancelled: &Cancelled,
-) -> Result<Best, Overrun> {
+fn by_order(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<Best, Overrun> {
     let keys: Arc<[OrderBy]> = planned.query.order_by.clone().into();
     let after = match &planned.after {
         None => None,
@@ -190,15 +214,28 @@ fn by_order(
         }
     };
     let limit = usize::try_from(planned.query.limit).unwrap_or(usize::MAX);
-    let mut top = Top { heap: BinaryHeap::new(), bytes: 0, limit, left_out: None };
+    let mut top = Top {
+        heap: BinaryHeap::new(),
+        bytes: 0,
+        limit,
+        left_out: None,
+    };
     scan(planned, None, sources, cancelled, |document| {
-        let seen = after.as_ref().is_some_and(|after| compare(&keys, &document, after).is_le());
+        let seen = after
+            .as_ref()
+            .is_some_and(|after| compare(&keys, &document, after).is_le());
         if !seen {
-            top.offer(Ranked { document, keys: Arc::clone(&keys) });
+            top.offer(Ranked {
+                document,
+                keys: Arc::clone(&keys),
+            });
         }
         Scan::GoOn
     })?;
-    Ok(Best { more: top.left_out.is_some(), documents: top.into_documents() })
+    Ok(Best {
+        more: top.left_out.is_some(),
+        documents: top.into_documents(),
+    })
 }
 
 enum Scan {
@@ -215,19 +252,28 @@ fn scan(
     mut visit: impl FnMut(Document) -> Scan,
 ) -> Result<(), Overrun> {
     let query = &planned.query;
-    let mut exact =
-        Exact::new(query.collection.clone(), planned.pin, after, planned.changed_bytes_max);
+    let mut exact = Exact::new(
+        query.collection.clone(),
+        planned.pin,
+        after,
+        planned.changed_bytes_max,
+    );
     loop {
         if cancelled.0.load(Memory::Relaxed) {
             return Err(ReadError::Cancelled.into());
         }
         if Instant::now() > planned.deadline.at {
-            return Err(ReadError::TooLong { limit_ms: planned.deadline.limit_ms }.into());
+            return Err(ReadError::TooLong {
+                limit_ms: planned.deadline.limit_ms,
+            }
+            .into());
         }
         let page = exact.page(sources, limits::PAGE_BYTES_MAX)?;
         for document in page.documents {
-            let matches =
-                query.filter.as_ref().is_none_or(|filter| filter.matches(document.data.object()));
+            let matches = query
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.matches(document.data.object()));
             if matches && matches!(visit(document), Scan::Enough) {
                 return Ok(());
             }
@@ -256,7 +302,11 @@ struct Ranked {
 
 impl Top {
     fn offer(&mut self, ranked: Ranked) {
-        if self.left_out.as_ref().is_some_and(|left_out| ranked > *left_out) {
+        if self
+            .left_out
+            .as_ref()
+            .is_some_and(|left_out| ranked > *left_out)
+        {
             return;
         }
         self.bytes += document_bytes(&ranked.document);
@@ -275,7 +325,11 @@ impl Top {
     }
 
     fn into_documents(self) -> Vec<Document> {
-        self.heap.into_sorted_vec().into_iter().map(|ranked| ranked.document).collect()
+        self.heap
+            .into_sorted_vec()
+            .into_iter()
+            .map(|ranked| ranked.document)
+            .collect()
     }
 }
 

@@ -207,8 +207,8 @@ impl Store for SledStore {
         Ok(found.filter(|mutation| mutation.ordinal > forgotten_through))
     }
 
-    fn scrub(&self) -> Result<Scrub, StoreError> {
-        self.scrub_all()
+    fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
+        self.scrub_all(stop)
     }
 
     fn flush(&self) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Comparing what is there with what was applied.
 
 use std::ops::Bound;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wellspring_types::CollectionId;
 
@@ -73,10 +73,10 @@ impl Progress {
 }
 
 impl SledStore {
-    pub(super) fn scrub_all(&self) -> Result<Scrub, StoreError> {
+    pub(super) fn scrub_all(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
         let _one_at_a_time = lock(&self.scrubbing);
         *lock(&self.turn) = Some(Progress::default());
-        let scrub = self.in_turns(|progress| {
+        let scrub = self.in_turns(stop, |progress| {
             let progress = progress.get_or_insert_default();
             if progress.read_page(self.db())? {
                 return Ok(None);
@@ -96,16 +96,22 @@ impl SledStore {
         *lock(&self.turn) = None;
         let scrub = scrub?;
         let mut walk = Walk::default();
-        self.in_turns(|_| Ok((!walk.page(self.db(), &self.kept())?).then_some(())))?;
+        self.in_turns(stop, |_| {
+            Ok((!walk.page(self.db(), &self.kept())?).then_some(()))
+        })?;
         Ok(scrub)
     }
 
     /// Calls `step` until it has a result, each time while `apply` waits.
     fn in_turns<T>(
         &self,
+        stop: &AtomicBool,
         mut step: impl FnMut(&mut Option<Progress>) -> Result<Option<T>, StoreError>,
     ) -> Result<T, StoreError> {
         loop {
+            if stop.load(Ordering::Relaxed) {
+                return Err(StoreError::Stopped);
+            }
             let mut turn = lock(&self.turn);
             self.check_not_failed()?;
             if let Some(result) = guard::catch(|| step(&mut turn))? {

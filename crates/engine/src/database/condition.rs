@@ -1,0 +1,69 @@
+//! Whether the database takes commits, and why not.
+
+use std::fmt;
+
+use parking_lot::RwLock;
+
+/// Whether the database takes commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Writable,
+    /// It does not; reads and feeds go on.
+    ReadOnly(ReadOnlyReason),
+}
+
+/// Why a database takes no commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadOnlyReason {
+    /// Less than the reserve is free on the file system. Clears by itself.
+    DiskFull,
+    /// The log could not be written. Cleared by opening the database again.
+    LogFailed,
+    /// The store could not be written. Cleared by opening the database again.
+    StoreFailed,
+}
+
+impl fmt::Display for ReadOnlyReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ReadOnlyReason::DiskFull => "the disk is nearly full; free some space",
+            ReadOnlyReason::LogFailed => "the log could not be written; reopen the database",
+            ReadOnlyReason::StoreFailed => "the store could not be written; reopen the database",
+        })
+    }
+}
+
+/// What keeps a database from taking commits, shared by its threads.
+#[derive(Default)]
+pub(crate) struct Condition {
+    state: RwLock<ConditionState>,
+}
+
+#[derive(Default)]
+struct ConditionState {
+    failed: Option<ReadOnlyReason>,
+    disk_full: bool,
+}
+
+impl Condition {
+    /// Read-only until reopened. The first reason stays.
+    pub(crate) fn fail(&self, reason: ReadOnlyReason) {
+        self.state.write().failed.get_or_insert(reason);
+    }
+
+    pub(crate) fn set_disk_full(&self, disk_full: bool) {
+        if self.state.read().disk_full != disk_full {
+            self.state.write().disk_full = disk_full;
+            tracing::warn!(disk_full, "free space passed the reserve");
+        }
+    }
+
+    pub(crate) fn read_only(&self) -> Option<ReadOnlyReason> {
+        let state = self.state.read();
+        state
+            .failed
+            .or(state.disk_full.then_some(ReadOnlyReason::DiskFull))
+    }
+}

@@ -1,0 +1,17 @@
+//! Behaviour of the engine through its public surface. The index of its tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test helpers"
+)]
+
+mod common;
+
+mod commits;
+mod feeds;
+mod model;
+mod queries;
+mod reopening;
+mod snapshots;
