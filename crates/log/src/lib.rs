@@ -36,6 +36,12 @@ pub const GROUP_BYTES_MAX: usize = 32 << 20;
 
 const _: () = {
     use wellspring_types::limits::RECORD_BYTES_MAX;
-    assert!(RECORD_BYTES_MAX <= GROUP_BYTES_MAX, "every record fits into a group");
-    assert!(GROUP_BYTES_MAX < u32::MAX as usize, "a group's header has its length as u32");
+    assert!(
+        RECORD_BYTES_MAX <= GROUP_BYTES_MAX,
+        "every record fits into a group"
+    );
+    assert!(
+        GROUP_BYTES_MAX < u32::MAX as usize,
+        "a group's header has its length as u32"
+    );
 };
