@@ -9,6 +9,8 @@ from checks import SERVER, Stream, check, contains, done, equal, run
 class Answer:
     def __init__(self, text):
         head, _, self.body = text.replace("\r\n", "\n").partition("\n\n")
+        if head.startswith("HTTP/1.1 100"):  # curl asks before it sends a large body
+            head, _, self.body = self.body.partition("\n\n")
         first, *lines = head.split("\n")
         self.status = int(first.split()[1])
         pairs = (line.partition(":") for line in lines)
@@ -198,7 +200,9 @@ def feeds():
             equal(changes_of(event(stream)[1]), [("feed/3", "insert")])
 
     with check("SSE: headers forbid caches and proxies to hold it"):
-        answer = curl("GET", "/v1/changes/feed", None, "-H", "Accept: text/event-stream", "-I", "-X", "GET", "--max-time", "5")
+        with sse("-i", query="from=now") as stream:
+            head = iter(stream.line, "")
+            answer = Answer("\n".join(head) + "\n\n")
         contains(answer.headers["cache-control"], "no-store")
         equal(answer.headers["x-accel-buffering"], "no")
 

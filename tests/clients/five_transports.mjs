@@ -19,7 +19,7 @@ class History {
   changes = [];
   tokens = new Map();
   token = null;
-  resumes = 0;
+  interruptions = 0;
   #waiting = [];
 
   /** Takes whole commits and the token that stands after the last of them. */
@@ -78,7 +78,7 @@ await check("every subscriber resumes and sees every change", async () => {
   for (const [name, history] of histories) {
     equal(history.changes.length, count, `${name}: changes`);
     equal(new Set(history.changes).size, count, `${name}: distinct changes`);
-    ok(history.resumes > 0, `${name} was not interrupted`);
+    ok(history.interruptions > 0, `${name} was not interrupted`);
   }
 });
 

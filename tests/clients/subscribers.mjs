@@ -29,17 +29,22 @@ class Assembler {
   }
 }
 
-/** Runs one connection after another until the signal; a failure of one is a resume. */
+/** Runs one connection after another until the signal; the end of one is an interruption. */
 async function keepConnecting({ history, signal }, connect) {
   while (!signal.aborted) {
-    try {
-      await connect(new Assembler());
-    } catch (error) {
-      if (error instanceof TypeError && !/fetch|terminated/.test(error.message)) throw error;
-    }
-    history.resumes += 1;
+    await connect(new Assembler()).catch((error) => {
+      if (!signal.aborted) console.log(`interrupted: ${error.message}`);
+    });
+    history.interruptions += 1;
     await pause(RETRY_MS);
   }
+}
+
+/** The response, if it is what was asked for. */
+async function request(url, options) {
+  const response = await fetch(url, options);
+  if (response.status !== 200) throw new Error(`${response.status}: ${await response.text()}`);
+  return response;
 }
 
 function receiver({ history, subscribed }, assembler) {
@@ -97,7 +102,7 @@ function sse(subscriber) {
   let receive = receiver(subscriber, new Assembler());
   source.onmessage = ({ data }) => receive(JSON.parse(data));
   source.onerror = () => {
-    history.resumes += 1;
+    history.interruptions += 1;
     receive = receiver(subscriber, new Assembler());
   };
   signal.addEventListener("abort", () => source.close());
@@ -113,7 +118,7 @@ function ndjson(subscriber) {
     const receive = receiver(subscriber, assembler);
     const url = `${server}/v1/changes/${collection}?${position(history)}`;
     const headers = { accept: "application/x-ndjson" };
-    const response = await fetch(url, { headers, signal });
+    const response = await request(url, { headers, signal });
     let text = "";
     for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
       const lines = (text + bytes).split("\n");
@@ -130,7 +135,7 @@ function longPoll(subscriber) {
     while (!signal.aborted) {
       const wait = history.token ? "25s" : "0";
       const url = `${server}/v1/changes/${collection}?${position(history)}&wait=${wait}`;
-      const page = await (await fetch(url, { signal })).json();
+      const page = await (await request(url, { signal })).json();
       page.messages.forEach(receive);
       history.take([], page.token);
       subscriber.subscribed();
