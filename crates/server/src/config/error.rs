@@ -97,7 +97,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn from_figment(error: figment::Error) -> ConfigError {
+    pub(super) fn from_figment(error: &figment::Error) -> ConfigError {
         // Of several errors the first is told; the next run tells the next.
         let source_name = match &error.metadata {
             Some(metadata) => match &metadata.source {

@@ -68,7 +68,9 @@ impl Config {
             .merge(toml)
             .merge(environment::provider(sources.environment))
             .merge(Serialized::defaults(sources.overrides));
-        let config: Config = figment.extract().map_err(ConfigError::from_figment)?;
+        let config: Config = figment
+            .extract()
+            .map_err(|error| ConfigError::from_figment(&error))?;
         check::check(&config)?;
         Ok(config)
     }

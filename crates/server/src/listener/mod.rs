@@ -9,3 +9,4 @@ mod socket;
 pub(crate) use accept::accept_all;
 pub(crate) use places::Places;
 pub(crate) use serve::Handler;
+pub(crate) use socket::Socket;

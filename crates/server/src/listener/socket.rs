@@ -7,7 +7,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::places::Place;
@@ -48,6 +52,19 @@ impl<S> Socket<S> {
             stall,
             _place: place,
         }
+    }
+}
+
+impl Socket<TcpStream> {
+    /// The socket of a connection that was upgraded, and what was read of its new protocol.
+    pub(crate) fn of(upgraded: Upgraded) -> Option<(Self, Bytes)> {
+        let parts = downcast::<TokioIo<Self>>(upgraded).ok()?;
+        Some((parts.io.into_inner(), parts.read_buf))
+    }
+
+    /// Sets how long a write waits for the peer to take anything.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.stall.patience = patience;
     }
 }
 

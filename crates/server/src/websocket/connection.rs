@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt, stream};
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tracing::{Instrument, debug, info_span};
+use tracing::{Instrument, debug, error, info_span};
 use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::reply::{self, Welcome, WelcomeLimits};
@@ -20,6 +20,7 @@ use wellspring_types::limits::{MESSAGE_BYTES_MAX, REQUEST_BYTES_MAX};
 use super::framing::{CLOSE_NO_HELLO, WebSocketFraming, close, text};
 use super::requests;
 use crate::ids::new_session_id;
+use crate::listener;
 use crate::session::{Command, Framing, Outbox, Session, Taker, Terms, outbox};
 use crate::shared::Shared;
 
@@ -30,7 +31,7 @@ const WRITE_BYTES: usize = 16 * 1024;
 /// How long a client has to close its side after the server has.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Socket = WebSocketStream<listener::Socket<TcpStream>>;
 
 fn limits() -> WebSocketConfig {
     let mut limits = WebSocketConfig::default();
@@ -45,8 +46,12 @@ fn limits() -> WebSocketConfig {
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(upgraded: Upgraded, shared: Shared, database: Database) {
-    let io = TokioIo::new(upgraded);
-    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits())).await;
+    let Some((mut socket, read)) = listener::Socket::of(upgraded) else {
+        return error!("an upgraded connection is not one of the listener's");
+    };
+    socket.set_patience(Duration::from_millis(shared.config.stalled_write_ms));
+    let (read, role) = (read.to_vec(), Role::Server);
+    let socket = WebSocketStream::from_partially_read(socket, read, role, Some(limits())).await;
     let session = new_session_id();
     let span = info_span!("websocket", %session);
     Connection {
@@ -132,7 +137,6 @@ impl Connection {
             dead_after,
             ..self.shared.terms()
         };
-        let stalled = Duration::from_millis(config.stalled_write_ms);
         if self.welcome(&outbox).await.is_err() {
             return;
         }
@@ -140,7 +144,7 @@ impl Connection {
         let commands = stream.map(|received| requests::command(received, &database));
         let commands = commands.chain(stream::once(async { Command::Gone })).fuse();
         let session = Session::new(WebSocketFraming, outbox, self.database, terms);
-        tokio::join!(session.run(commands), write(sink, taker, stalled));
+        tokio::join!(session.run(commands), write(sink, taker));
     }
 
     async fn welcome(&self, outbox: &Outbox<Message>) -> Result<(), crate::session::OutboxError> {
@@ -181,11 +185,7 @@ async fn first_message(stream: &mut SplitStream<Socket>) -> Option<Result<Vec<u8
 }
 
 /// Writes frames until the session has no more, or the client takes none.
-async fn write(
-    sink: &mut SplitSink<Socket, Message>,
-    mut taker: Taker<Message>,
-    stalled: Duration,
-) {
+async fn write(sink: &mut SplitSink<Socket, Message>, mut taker: Taker<Message>) {
     while let Some(frame) = taker.take().await {
         let is_last = matches!(frame, Message::Close(_));
         match sink.send(frame).await {
@@ -193,11 +193,12 @@ async fn write(
             Ok(()) => {}
             Err(error) => {
                 debug!(%error, "a frame was not written");
-                // The session ends with its taker; a client that wakes up learns why.
+                // The session ends with its taker; a client that wakes up before another write
+                // has stalled learns why.
                 drop(taker);
                 if is_stall(&error) {
                     let why = WireError::new(Code::Slow, "the client reads too slowly");
-                    let _ = timeout(stalled, sink.send(close_for(&why))).await;
+                    let _ = sink.send(close_for(&why)).await;
                 }
                 return;
             }

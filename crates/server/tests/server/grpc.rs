@@ -19,7 +19,10 @@ async fn channel(server: &TestServer) -> Channel {
 }
 
 fn json(text: &str) -> Option<Content> {
-    Some(Content { form: Some(content::Form::Json(text.to_owned())), inexact: false })
+    Some(Content {
+        form: Some(content::Form::Json(text.to_owned())),
+        inexact: false,
+    })
 }
 
 fn set(path: &str, data: &str) -> CommitRequest {
@@ -29,20 +32,39 @@ fn set(path: &str, data: &str) -> CommitRequest {
         data: json(data),
         ..Write::default()
     };
-    CommitRequest { writes: vec![write], ..CommitRequest::default() }
+    CommitRequest {
+        writes: vec![write],
+        ..CommitRequest::default()
+    }
 }
 
 fn code(status: &Status) -> (Code, String) {
-    (status.code(), WireError::from_status(status).code.to_string())
+    (
+        status.code(),
+        WireError::from_status(status).code.to_string(),
+    )
 }
 
 #[tokio::test]
 async fn documents_are_written_and_read() {
     let server = TestServer::start().await;
     let mut documents = DocumentsClient::new(channel(&server).await);
-    let committed = documents.commit(set("rooms/1", r#"{"n":1.50}"#)).await.unwrap().into_inner();
-    let get = GetDocumentRequest { path: "rooms/1".into(), format: 0 };
-    let got = documents.get_document(get).await.unwrap().into_inner().document.unwrap();
+    let committed = documents
+        .commit(set("rooms/1", r#"{"n":1.50}"#))
+        .await
+        .unwrap()
+        .into_inner();
+    let get = GetDocumentRequest {
+        path: "rooms/1".into(),
+        format: 0,
+    };
+    let got = documents
+        .get_document(get)
+        .await
+        .unwrap()
+        .into_inner()
+        .document
+        .unwrap();
     assert_eq!(got.version, committed.seq);
     assert_eq!(got.data, json(r#"{"n":1.50}"#));
     let create = CreateDocumentRequest {
@@ -51,22 +73,51 @@ async fn documents_are_written_and_read() {
         mutation_id: "m1".into(),
         ..CreateDocumentRequest::default()
     };
-    let created = documents.create_document(create.clone()).await.unwrap().into_inner();
-    let again = documents.create_document(create).await.unwrap().into_inner();
+    let created = documents
+        .create_document(create.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = documents
+        .create_document(create)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(created, again);
-    let query = QueryRequest { collection: "rooms".into(), ..QueryRequest::default() };
-    assert_eq!(documents.query(query).await.unwrap().into_inner().documents.len(), 2);
+    let query = QueryRequest {
+        collection: "rooms".into(),
+        ..QueryRequest::default()
+    };
+    assert_eq!(
+        documents
+            .query(query)
+            .await
+            .unwrap()
+            .into_inner()
+            .documents
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn errors_carry_the_code_of_the_table() {
     let server = TestServer::start().await;
     let mut documents = DocumentsClient::new(channel(&server).await);
-    let get = GetDocumentRequest { path: "rooms/1".into(), format: 0 };
+    let get = GetDocumentRequest {
+        path: "rooms/1".into(),
+        format: 0,
+    };
     let missing = documents.get_document(get).await.unwrap_err();
     assert_eq!(code(&missing), (Code::NotFound, "not_found".into()));
-    let invalid = documents.commit(CommitRequest::default()).await.unwrap_err();
-    assert_eq!(code(&invalid), (Code::InvalidArgument, "invalid_argument".into()));
+    let invalid = documents
+        .commit(CommitRequest::default())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        code(&invalid),
+        (Code::InvalidArgument, "invalid_argument".into())
+    );
     let large = set("rooms/1", &format!(r#"{{"a":"{}"}}"#, "x".repeat(4 << 20)));
     let large = documents.commit(large).await.unwrap_err();
     assert_eq!(code(&large), (Code::InvalidArgument, "too_large".into()));
@@ -91,20 +142,31 @@ async fn a_subscription_streams_a_snapshot_and_then_changes() {
     let server = TestServer::start().await;
     server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
     let mut changes = ChangesClient::new(channel(&server).await);
-    let from = wellspring_protocol::pb::From { position: Some(from::Position::Snapshot(true)) };
-    let request =
-        SubscribeRequest { collection: "rooms".into(), from: Some(from), ..Default::default() };
+    let from = wellspring_protocol::pb::From {
+        position: Some(from::Position::Snapshot(true)),
+    };
+    let request = SubscribeRequest {
+        collection: "rooms".into(),
+        from: Some(from),
+        ..Default::default()
+    };
     let mut stream = changes.subscribe(request).await.unwrap().into_inner();
     let mut next = async || {
-        let message = tokio::time::timeout(PATIENCE, stream.message()).await.expect("in time");
+        let message = tokio::time::timeout(PATIENCE, stream.message())
+            .await
+            .expect("in time");
         message.unwrap().unwrap().message.unwrap()
     };
     assert!(matches!(next().await, Message::Subscribed(_)));
-    let Message::Snapshot(snapshot) = next().await else { panic!("a snapshot") };
+    let Message::Snapshot(snapshot) = next().await else {
+        panic!("a snapshot")
+    };
     assert_eq!(snapshot.documents[0].path, "rooms/1");
     assert!(matches!(next().await, Message::Current(_)));
     let put = server.put("/v1/documents/rooms/1", r#"{"n":2}"#).await;
-    let Message::Changes(batch) = next().await else { panic!("changes") };
+    let Message::Changes(batch) = next().await else {
+        panic!("changes")
+    };
     let commit = batch.commits[0].clone().into_commit().unwrap();
     assert_eq!(commit.seq, number(&put.json(), "seq"));
     assert_eq!(commit.changes[0].data, json(r#"{"n":2}"#));
@@ -114,7 +176,10 @@ async fn a_subscription_streams_a_snapshot_and_then_changes() {
 async fn a_stream_ends_with_ended_and_then_the_status() {
     let mut server = TestServer::start().await;
     let mut changes = ChangesClient::new(channel(&server).await);
-    let subscribe = || SubscribeRequest { collection: "rooms".into(), ..Default::default() };
+    let subscribe = || SubscribeRequest {
+        collection: "rooms".into(),
+        ..Default::default()
+    };
 
     let mut hurried = Request::new(subscribe());
     hurried.set_timeout(Duration::from_millis(100));
@@ -126,7 +191,9 @@ async fn a_stream_ends_with_ended_and_then_the_status() {
     let ended = stream.message().await;
     // The client keeps the deadline, too, and may be the first.
     if let Ok(ended) = ended {
-        let Some(Message::Ended(ended)) = ended.unwrap().message else { panic!("ended") };
+        let Some(Message::Ended(ended)) = ended.unwrap().message else {
+            panic!("ended")
+        };
         assert_eq!(ended.code, "deadline_exceeded");
     }
 
@@ -151,13 +218,24 @@ async fn reflection_and_health_are_served() {
     let channel = channel(&server).await;
     let mut health = HealthClient::new(channel.clone());
     for service in ["", "wellspring.v1.Changes"] {
-        let check = HealthCheckRequest { service: service.into() };
+        let check = HealthCheckRequest {
+            service: service.into(),
+        };
         let serving = async {
-            while health.check(check.clone()).await.unwrap().into_inner().status != 1 {
+            while health
+                .check(check.clone())
+                .await
+                .unwrap()
+                .into_inner()
+                .status
+                != 1
+            {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, serving).await.expect("it serves");
+        tokio::time::timeout(PATIENCE, serving)
+            .await
+            .expect("it serves");
     }
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
@@ -168,9 +246,17 @@ async fn reflection_and_health_are_served() {
     };
     let mut reflection = ServerReflectionClient::new(channel);
     let requests = futures_util::stream::iter([list]);
-    let mut answers = reflection.server_reflection_info(requests).await.unwrap().into_inner();
+    let mut answers = reflection
+        .server_reflection_info(requests)
+        .await
+        .unwrap()
+        .into_inner();
     let answer = format!("{:?}", answers.message().await.unwrap().unwrap());
-    for service in ["wellspring.v1.Documents", "wellspring.v1.Changes", "grpc.health.v1.Health"] {
+    for service in [
+        "wellspring.v1.Documents",
+        "wellspring.v1.Changes",
+        "grpc.health.v1.Health",
+    ] {
         assert!(answer.contains(service), "{answer}");
     }
 }
@@ -184,15 +270,28 @@ async fn grpc_web_works_over_http_1() {
     let path = "/wellspring.v1.Documents/GetDocument";
     let post = |content_type| {
         let request = request(http::Method::POST, path, frame);
-        with(with(request, "content-type", content_type), "origin", "http://localhost:3000")
+        with(
+            with(request, "content-type", content_type),
+            "origin",
+            "http://localhost:3000",
+        )
     };
     let answer = server.open(post("application/grpc-web+proto")).await;
     assert_eq!(answer.status(), 200);
-    let exposed = answer.headers()["access-control-expose-headers"].to_str().unwrap().to_owned();
+    let exposed = answer.headers()["access-control-expose-headers"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert!(exposed.contains("grpc-status-details-bin"), "{exposed}");
-    let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
+    let body = http_body_util::BodyExt::collect(answer.into_body())
+        .await
+        .unwrap()
+        .to_bytes();
     let body = String::from_utf8_lossy(&body).into_owned();
-    assert!(body.contains(r#"{"n":1}"#) && body.contains("grpc-status:0"), "{body}");
+    assert!(
+        body.contains(r#"{"n":1}"#) && body.contains("grpc-status:0"),
+        "{body}"
+    );
     let refused = server.open(post("application/grpc")).await;
     assert_eq!(refused.status(), 400);
 }

@@ -31,7 +31,10 @@ async fn a_connection_that_does_not_finish_its_headers_is_closed() {
 #[tokio::test]
 async fn headers_are_bounded() {
     let server = TestServer::start().await;
-    let long = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(17_000));
+    let long = format!(
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n",
+        "x".repeat(17_000)
+    );
     let answer = answer_to(&server, long.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
@@ -49,7 +52,9 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 async fn noise_does_not_disturb_others() {
     let server = TestServer::start().await;
     let mut canary = server.websocket().await;
-    canary.say(r#"{"type":"subscribe","id":"s","collection":"a"}"#).await;
+    canary
+        .say(r#"{"type":"subscribe","id":"s","collection":"a"}"#)
+        .await;
     canary.hear_type("subscribed").await;
     for noise in [
         &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
@@ -72,7 +77,9 @@ async fn connections_are_counted() {
     let refused = async {
         loop {
             let mut stream = TcpStream::connect(server.address()).await.unwrap();
-            let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+            let asked = stream
+                .write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .await;
             let mut byte = [0];
             match (asked, stream.read(&mut byte).await) {
                 (Ok(()), Ok(1)) => kept.push(stream),
@@ -80,6 +87,8 @@ async fn connections_are_counted() {
             }
         }
     };
-    let served = tokio::time::timeout(PATIENCE, refused).await.expect("one is refused");
+    let served = tokio::time::timeout(PATIENCE, refused)
+        .await
+        .expect("one is refused");
     assert!(served <= 3, "{served}");
 }

@@ -11,7 +11,11 @@ async fn health_is_told_on_both_ports() {
     }
     let ready = server.get("/readyz").await.json();
     assert_eq!(text(&ready, "status"), "ready");
-    let hidden = open(server.addresses.admin, request(http::Method::GET, "/v1/documents/a", "")).await;
+    let hidden = open(
+        server.addresses.admin,
+        request(http::Method::GET, "/v1/documents/a", ""),
+    )
+    .await;
     assert_eq!(hidden.status(), 404);
 }
 
@@ -21,7 +25,13 @@ async fn what_was_written_is_there_after_a_restart() {
     server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
     let directory = server.stop().await;
     let server = TestServer::start_in(directory, |_| {}).await;
-    assert!(server.get("/v1/documents/rooms/1").await.body.contains(r#"{"n":1}"#));
+    assert!(
+        server
+            .get("/v1/documents/rooms/1")
+            .await
+            .body
+            .contains(r#"{"n":1}"#)
+    );
     server.stop().await;
 }
 
@@ -29,9 +39,13 @@ async fn what_was_written_is_there_after_a_restart() {
 async fn a_client_that_stays_is_cut_off_when_the_drain_is_over() {
     let mut server = TestServer::start_with(|settings| settings.drain_ms = Some(100)).await;
     // A request that is never finished keeps its connection.
-    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
     let head = b"PUT /v1/documents/a/b HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{";
-    tokio::io::AsyncWriteExt::write_all(&mut stream, head).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head)
+        .await
+        .unwrap();
     server.get("/healthz").await;
     server.tell_to_stop();
     server.stop().await;

@@ -1,11 +1,20 @@
 //! The server over real sockets. Each module is one transport or one concern.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, helpers included; its runtime owns its tasks"
+)]
+
 mod feed;
 mod grpc;
 mod hostile;
 mod life;
 mod origins;
 mod rest;
+mod slow;
 mod support;
 mod together;
 mod websocket;

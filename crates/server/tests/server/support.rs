@@ -57,7 +57,10 @@ impl TestServer {
         overrides.data = Some(directory.path().join("data"));
         overrides.reserve_bytes = Some(1);
         change(&mut overrides);
-        let sources = Sources { overrides, ..Sources::default() };
+        let sources = Sources {
+            overrides,
+            ..Sources::default()
+        };
         let server = Server::bind(Config::load(sources).unwrap()).await.unwrap();
         let addresses = server.addresses();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -65,7 +68,12 @@ impl TestServer {
             stopped.await.ok();
         }));
         let (directory, stop, running) = (Some(directory), Some(stop), Some(running));
-        TestServer { addresses, directory, stop, running }
+        TestServer {
+            addresses,
+            directory,
+            stop,
+            running,
+        }
     }
 
     /// Why a server with this data does not start.
@@ -75,7 +83,11 @@ impl TestServer {
         overrides.listen = Some("127.0.0.1:0".parse().unwrap());
         overrides.admin = Some("127.0.0.1:0".parse().unwrap());
         overrides.data = Some(data.to_owned());
-        let config = Config::load(Sources { overrides, ..Sources::default() }).unwrap();
+        let config = Config::load(Sources {
+            overrides,
+            ..Sources::default()
+        })
+        .unwrap();
         let run = wellspring_server::run(config, std::future::pending());
         let ended = tokio::time::timeout(PATIENCE, run).await.expect("it ends");
         ended.unwrap_err().to_string()
@@ -87,7 +99,9 @@ impl TestServer {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready).await.expect("the server becomes ready");
+        tokio::time::timeout(PATIENCE, ready)
+            .await
+            .expect("the server becomes ready");
     }
 
     /// Tells the server to stop, and goes on.
@@ -99,7 +113,9 @@ impl TestServer {
     pub(crate) async fn stop(mut self) -> TempDir {
         self.tell_to_stop();
         let running = self.running.take().unwrap();
-        let ended = tokio::time::timeout(PATIENCE, running).await.expect("the server stops");
+        let ended = tokio::time::timeout(PATIENCE, running)
+            .await
+            .expect("the server stops");
         ended.unwrap().unwrap();
         self.directory.take().unwrap()
     }
@@ -154,9 +170,13 @@ pub(crate) fn request(method: Method, path: &str, body: &str) -> Request<Full<By
     let mut request = Request::new(Full::from(body.to_owned()));
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().unwrap();
-    request.headers_mut().insert("host", "localhost".parse().unwrap());
+    request
+        .headers_mut()
+        .insert("host", "localhost".parse().unwrap());
     if !body.is_empty() {
-        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("content-type", "application/json".parse().unwrap());
     }
     request
 }
@@ -180,9 +200,15 @@ pub(crate) struct Answer {
 impl Answer {
     async fn of(response: Response<Incoming>) -> Answer {
         let (parts, body) = response.into_parts();
-        let body = tokio::time::timeout(PATIENCE, body.collect()).await.expect("the body ends");
+        let body = tokio::time::timeout(PATIENCE, body.collect())
+            .await
+            .expect("the body ends");
         let body = String::from_utf8(body.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -190,12 +216,18 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The status and code of a problem.
     pub(crate) fn problem(&self) -> (u16, String) {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{self:?}"
+        );
         (self.status.as_u16(), text(&self.json(), "code").to_owned())
     }
 }
@@ -214,7 +246,10 @@ pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 }
 
 pub(crate) fn number(value: &Value, name: &str) -> u64 {
-    field(value, name).as_number().and_then(|number| number.as_u64()).unwrap()
+    field(value, name)
+        .as_number()
+        .and_then(|number| number.as_u64())
+        .unwrap()
 }
 
 pub(crate) fn elements<'a>(value: &'a Value, name: &str) -> &'a [Value] {
@@ -258,7 +293,11 @@ impl Socket {
     async fn hear_any(&mut self) -> Message {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.0.next()).await;
-            match message.expect("a message comes").expect("the connection is open").unwrap() {
+            match message
+                .expect("a message comes")
+                .expect("the connection is open")
+                .unwrap()
+            {
                 Message::Ping(_) | Message::Pong(_) => {}
                 message => return message,
             }
@@ -275,7 +314,10 @@ pub(crate) struct Lines {
 impl Lines {
     pub(crate) fn of(response: Response<Incoming>) -> Lines {
         assert_eq!(response.status(), StatusCode::OK);
-        Lines { body: response.into_body(), unread: String::new() }
+        Lines {
+            body: response.into_body(),
+            unread: String::new(),
+        }
     }
 
     /// The next line without its end; `None` at the end of the body.
@@ -308,7 +350,10 @@ impl Lines {
             if let Some(data) = line.strip_prefix("data: ") {
                 return (id, parse(data));
             }
-            assert!(!line.starts_with("event:"), "onmessage takes events without a name");
+            assert!(
+                !line.starts_with("event:"),
+                "onmessage takes events without a name"
+            );
             if let Some(token) = line.strip_prefix("id: ") {
                 id = Some(token.to_owned());
             }

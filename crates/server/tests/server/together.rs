@@ -15,9 +15,17 @@ async fn the_same_commit_has_the_same_token_everywhere() {
     let start = text(&start, "token").to_owned();
 
     let mut socket = server.websocket().await;
-    socket.say(r#"{"type":"subscribe","id":"s","collection":"rooms"}"#).await;
+    socket
+        .say(r#"{"type":"subscribe","id":"s","collection":"rooms"}"#)
+        .await;
     socket.hear_type("subscribed").await;
-    let stream = |accept| with(request(Method::GET, "/v1/changes/rooms", ""), "accept", accept);
+    let stream = |accept| {
+        with(
+            request(Method::GET, "/v1/changes/rooms", ""),
+            "accept",
+            accept,
+        )
+    };
     let mut events = Lines::of(server.open(stream("text/event-stream")).await);
     events.event().await;
     let mut lines = Lines::of(server.open(stream("application/x-ndjson")).await);
@@ -25,15 +33,27 @@ async fn the_same_commit_has_the_same_token_everywhere() {
     let url = format!("http://{}", server.address());
     let mut changes =
         ChangesClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
-    let subscribe = SubscribeRequest { collection: "rooms".into(), ..Default::default() };
+    let subscribe = SubscribeRequest {
+        collection: "rooms".into(),
+        ..Default::default()
+    };
     let mut grpc = changes.subscribe(subscribe).await.unwrap().into_inner();
     grpc.message().await.unwrap();
 
-    let seq = number(&server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await.json(), "seq");
+    let seq = number(
+        &server
+            .put("/v1/documents/rooms/1", r#"{"n":1}"#)
+            .await
+            .json(),
+        "seq",
+    );
     let on_socket = socket.hear_type("changes").await;
     let on_events = events.event().await.1;
     let on_lines = lines.message().await;
-    let page = server.get(&format!("/v1/changes/rooms?after={start}")).await.json();
+    let page = server
+        .get(&format!("/v1/changes/rooms?after={start}"))
+        .await
+        .json();
     let Some(Message::Changes(on_grpc)) = grpc.message().await.unwrap().unwrap().message else {
         panic!("changes")
     };

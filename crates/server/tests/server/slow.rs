@@ -1,0 +1,63 @@
+//! Clients that read slowly, or not at all.
+
+use crate::support::{Lines, TestServer, elements, number, parse, request, text, with};
+
+/// Large enough that a few fill what the system buffers for a socket.
+const LARGE: usize = 900_000;
+
+async fn fill(server: &TestServer, documents: usize) {
+    let data = format!(r#"{{"a":"{}"}}"#, "x".repeat(LARGE));
+    for n in 0..documents {
+        let put = server.put(&format!("/v1/documents/a/{n}"), &data).await;
+        assert_eq!(put.status, 201);
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_reads_nothing_is_closed_as_slow() {
+    let server = TestServer::start_with(|settings| {
+        settings.stalled_write_ms = Some(2000);
+        settings.queue_bytes_max = Some(65_536);
+    })
+    .await;
+    fill(&server, 40).await;
+    let mut asleep = server.websocket().await;
+    asleep
+        .say(r#"{"type":"subscribe","id":"s","collection":"a","from":{"snapshot":true}}"#)
+        .await;
+    // Others are not held up meanwhile. The canary's checkpoint comes when the first write has
+    // stalled and the close frame has not yet.
+    let mut canary = server.websocket().await;
+    canary
+        .say(r#"{"type":"subscribe","id":"c","collection":"b","checkpoint_interval_ms":3000}"#)
+        .await;
+    canary.hear_type("checkpoint").await;
+    assert_eq!(asleep.hear_close().await, 4409);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_read_slowly_loses_nothing() {
+    let server = TestServer::start_with(|settings| settings.queue_bytes_max = Some(65_536)).await;
+    let feed = with(
+        request(http::Method::GET, "/v1/changes/a", ""),
+        "accept",
+        "application/x-ndjson",
+    );
+    let mut lines = Lines::of(server.open(feed).await);
+    let first = lines.message().await;
+    assert_eq!(text(&first, "type"), "subscribed");
+    // More than socket and queues hold: the subscription falls back to the log.
+    fill(&server, 30).await;
+    let mut seen = Vec::new();
+    while seen.len() < 30 {
+        let message = parse(&lines.next().await.expect("the stream goes on"));
+        if text(&message, "type") == "changes" {
+            seen.extend(
+                elements(&message, "commits")
+                    .iter()
+                    .map(|commit| number(commit, "seq")),
+            );
+        }
+    }
+    assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+}
