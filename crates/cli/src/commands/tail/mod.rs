@@ -80,8 +80,8 @@ impl Tail {
             outcome = print_all(&mut changes, &mut printer) => outcome,
             () = stop => Ok(()),
         };
-        if let Some(token) = &printer.token {
-            tell(format_args!("to go on: --from {token}"));
+        if let Some(line) = printer.how_to_go_on() {
+            tell(line);
         }
         client.close().await;
         outcome
@@ -112,8 +112,10 @@ pub(crate) struct Printer {
     output: Output,
     style: Style,
     left: u64,
-    /// Of the last event whose lines were all printed.
+    /// Of the last event that has one and whose lines were all printed.
     token: Option<ResumeToken>,
+    /// Lines printed after that.
+    after_token: u64,
 }
 
 impl Printer {
@@ -123,6 +125,7 @@ impl Printer {
             style,
             left: limit,
             token: None,
+            after_token: 0,
         }
     }
 
@@ -147,11 +150,23 @@ impl Printer {
             }
             self.output.line(line)?;
             self.left -= 1;
+            self.after_token += 1;
         }
         self.output.flush()?;
         if let Some(token) = event.token().filter(|_| is_whole) {
             self.token = Some(token.clone());
+            self.after_token = 0;
         }
         Ok(())
+    }
+
+    /// How to see what follows. Commits that arrived in one message share its token, so that a
+    /// limit may fall behind it.
+    fn how_to_go_on(&self) -> Option<String> {
+        let token = self.token.as_ref()?;
+        Some(match self.after_token {
+            0 => format!("to go on: --from {token}"),
+            lines => format!("to go on: --from {token} (the last {lines} lines come again)"),
+        })
     }
 }

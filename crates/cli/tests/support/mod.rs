@@ -1,0 +1,167 @@
+//! The binary as people and scripts run it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the clippy settings for tests do not reach the helpers of integration tests"
+)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+
+/// The built program, with nothing of this process's own settings.
+pub(crate) fn wellspring() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wellspring"));
+    for name in [
+        "WELLSPRING_SERVER",
+        "WELLSPRING_ACCESS_TOKEN",
+        "WELLSPRING_CONFIG",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A running `wellspring serve --dev`.
+pub(crate) struct Server {
+    child: Child,
+    log: Option<JoinHandle<()>>,
+    pub(crate) url: String,
+    directory: TempDir,
+}
+
+/// What a command said.
+pub(crate) struct Said {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Server {
+    /// Starts one on a free port, with an empty database, and waits until it is ready.
+    pub(crate) fn start() -> Server {
+        Server::start_in(tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(directory: TempDir) -> Server {
+        let mut child = wellspring()
+            .current_dir(directory.path())
+            .args([
+                "serve",
+                "--dev",
+                "--listen",
+                "127.0.0.1:0",
+                "--admin",
+                "127.0.0.1:0",
+            ])
+            .args(["--reserve-bytes", "0", "--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut url = None;
+        for line in lines.by_ref() {
+            let line = line.unwrap();
+            if let Some((_, rest)) = line.split_once(r#""clients":""#) {
+                url = Some(format!("http://{}", rest.split('"').next().unwrap()));
+            }
+            if line.contains(r#""message":"ready""#) {
+                break;
+            }
+        }
+        // The pipe is read to its end, so that the server never waits for us.
+        let log = std::thread::spawn(move || lines.for_each(drop));
+        let url = url.expect("the server says where it listens");
+        Server {
+            child,
+            log: Some(log),
+            url,
+            directory,
+        }
+    }
+
+    /// Runs a command against this server.
+    pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Said {
+        self.run_with(&arguments, "")
+    }
+
+    /// Runs a command that reads this from standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], stdin: &str) -> Said {
+        said(self.spawn(arguments), stdin)
+    }
+
+    /// Begins a command.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Child {
+        spawn(wellspring().args(["--server", &self.url]).args(arguments))
+    }
+
+    /// A file in the server's own directory.
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Asks it to stop; its exit status, and a server that is started again on the same data.
+    pub(crate) fn restart(mut self) -> (Option<i32>, Server) {
+        signal(&self.child, "TERM");
+        let status = self.child.wait().unwrap();
+        self.log.take().unwrap().join().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let directory = std::mem::replace(&mut self.directory, other);
+        (status.code(), Server::start_in(directory))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Begins a command with all its streams as pipes.
+pub(crate) fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Gives a command its input and waits for its end.
+pub(crate) fn said(mut child: Child, stdin: &str) -> Said {
+    let mut pipe = child.stdin.take().unwrap();
+    // A command that does not read its input may end before it is written.
+    pipe.write_all(stdin.as_bytes()).ok();
+    drop(pipe);
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    Said {
+        status: status.code().expect("ended by itself"),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// Sends a signal to a process of this test's own.
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(child.id().to_string())
+        .status();
+    assert!(status.unwrap().success());
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
