@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt, stream};
 use hyper::upgrade::Upgraded;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -92,6 +93,9 @@ impl Connection {
         // Closing a socket with unread bytes would reset it, and the close frame be lost.
         let _ = timeout(CLOSE_PATIENCE, async {
             while stream.next().await.is_some() {}
+            if let Ok(mut socket) = sink.reunite(stream) {
+                read_off(socket.get_mut()).await;
+            }
         })
         .await;
         debug!("closed");
@@ -161,6 +165,15 @@ impl Connection {
             },
         }));
         outbox.put(welcome.frame, welcome.bytes).await
+    }
+}
+
+/// Takes what the client is still sending. After an error such as a message that is too large the
+/// library reads no more, and gives no more messages, while the client may be in the middle of it.
+async fn read_off(socket: &mut listener::Socket<TcpStream>) {
+    if socket.shutdown().await.is_ok() {
+        // However it ends, the connection has ended.
+        let _ = tokio::io::copy(socket, &mut tokio::io::sink()).await;
     }
 }
 
