@@ -1,6 +1,5 @@
 // @grpc/grpc-js: a second gRPC implementation, streaming and unary.
 
-
 import { once } from "node:events";
 
 import { Queue, changesOf, check, done, equal, ok, within } from "./checks.mjs";
