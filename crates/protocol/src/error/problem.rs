@@ -15,12 +15,18 @@ impl WireError {
     /// "retry":…,"after_ms":…,"details":…}`. The type is a name, not a link.
     #[must_use]
     pub fn to_problem_json(&self) -> String {
+        self.to_problem_json_with(self.code.http_status())
+    }
+
+    /// [`WireError::to_problem_json`] with a status that says more than the code's: 405, 415.
+    #[must_use]
+    pub fn to_problem_json_with(&self, status: u16) -> String {
         let mut out = String::from("{\"type\":");
         write_string(&mut out, &format!("urn:wellspring:error:{}", self.code));
         out.push_str(",\"title\":");
         write_string(&mut out, self.code.meaning());
         // Writing into a String cannot fail.
-        let _infallible = write!(out, ",\"status\":{},\"detail\":", self.code.http_status());
+        let _infallible = write!(out, ",\"status\":{status},\"detail\":");
         write_string(&mut out, &self.message);
         out.push_str(",\"code\":");
         write_string(&mut out, self.code.as_str());

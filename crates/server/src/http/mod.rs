@@ -53,3 +53,6 @@ async fn only_get() -> Problem {
 async fn only_post() -> Problem {
     Problem::method_not_allowed("POST")
 }
+
+#[cfg(test)]
+mod tests;

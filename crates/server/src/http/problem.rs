@@ -60,7 +60,8 @@ impl IntoResponse for Problem {
             .status
             .or(of_code.ok())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = Response::new(Body::from(self.error.to_problem_json()));
+        let mut response =
+            Response::new(Body::from(self.error.to_problem_json_with(status.as_u16())));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         let content_type = HeaderValue::from_static(WireError::PROBLEM_CONTENT_TYPE);

@@ -228,7 +228,9 @@ impl Answer {
             "application/problem+json",
             "{self:?}"
         );
-        (self.status.as_u16(), text(&self.json(), "code").to_owned())
+        let json = self.json();
+        assert_eq!(number(&json, "status"), u64::from(self.status.as_u16()));
+        (self.status.as_u16(), text(&json, "code").to_owned())
     }
 }
 
