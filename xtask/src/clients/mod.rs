@@ -30,6 +30,11 @@ struct Group {
 const USUAL_DEADLINE: Duration = Duration::from_secs(120);
 
 const GROUPS: &[Group] = &[
+    Group::of(
+        "readme",
+        "readme.py",
+        &[Tool::Python, Tool::Curl, Tool::Venv],
+    ),
     Group::of("curl", "curl.py", &[Tool::Python, Tool::Curl]),
     Group::of("grpcurl", "grpcurl.py", &[Tool::Python, Tool::Venv]),
     Group::of("buf", "buf.py", &[Tool::Python, Tool::Venv]),

@@ -31,7 +31,7 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Copies the scripts to `directory`. Nothing is installed before a script needs it.
+    /// Copies the scripts, and what they read, to `directory`. Nothing is installed before a script needs it.
     pub(crate) fn new(repository: &Repository, directory: PathBuf) -> Result<Tools> {
         fs::create_dir_all(&directory).context("making a directory for the clients")?;
         let source = repository.root().join("tests/clients");
@@ -43,6 +43,11 @@ impl Tools {
         }
         let proto = repository.root().join("proto");
         copy_directory(&proto, &directory.join("proto")).context("copying proto")?;
+        fs::copy(
+            repository.root().join("README.md"),
+            directory.join("README.md"),
+        )
+        .context("copying README.md")?;
         Ok(Tools {
             directory,
             found: Vec::new(),
