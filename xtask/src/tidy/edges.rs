@@ -37,6 +37,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
+/// What tests of a crate may use besides: they may stand above it, cargo builds it twice then.
+const ALLOWED_IN_TESTS: &[(&str, &[&str])] = &[("client", &["server"])];
+
 /// Outside crates that are hidden behind one of ours: nobody else may name them.
 const HIDDEN: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
@@ -94,9 +97,7 @@ fn fault(edge: &Edge<'_>) -> Option<Finding> {
         ));
     };
     let is_ours = ALLOWED.iter().any(|(name, _)| *name == edge.to);
-    // Tests of a crate may use the testkit, which stands above it: cargo builds it twice.
-    let for_tests = edge.kind == DependencyKind::Development && edge.to == "testkit";
-    if is_ours && !allowed.contains(&edge.to) && !for_tests {
+    if is_ours && !allowed.contains(&edge.to) && !is_for_tests(edge) {
         return Some(Finding::new(
             place,
             format!("must not depend on {}", edge.to),
@@ -116,6 +117,12 @@ fn fault(edge: &Edge<'_>) -> Option<Finding> {
         return Some(Finding::new(place, "must run without an async runtime"));
     }
     None
+}
+
+fn is_for_tests(edge: &Edge<'_>) -> bool {
+    let besides = ALLOWED_IN_TESTS.iter().find(|(name, _)| *name == edge.from);
+    let allowed = edge.to == "testkit" || besides.is_some_and(|(_, more)| more.contains(&edge.to));
+    edge.kind == DependencyKind::Development && allowed
 }
 
 #[cfg(test)]
@@ -138,6 +145,8 @@ mod tests {
     fn tests_may_use_the_testkit() {
         assert!(!is_fault("engine", "testkit", DependencyKind::Development));
         assert!(is_fault("engine", "testkit", DependencyKind::Normal));
+        assert!(!is_fault("client", "server", DependencyKind::Development));
+        assert!(is_fault("client", "server", DependencyKind::Normal));
     }
 
     #[test]
