@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use wellspring_types::feed::{FeedMessage, SubscribeRequest};
 
 use super::problem::Problem;
 use crate::errors;
-use crate::session::{Framed, Framing, Session, Taker, outbox};
+use crate::session::{Framed, Framing, STEP_BYTES, Session, Taker, outbox};
 use crate::shared::Shared;
 
 /// How long an EventSource waits before it reconnects, in milliseconds, before jitter.
@@ -54,7 +54,7 @@ pub(super) fn open(
         StreamForm::Events => Bytes::from(format!("retry: {}\n: open\n\n", jittered(RETRY_MS))),
         StreamForm::Lines => Bytes::new(),
     };
-    Ok(respond(form, Body::new(StreamBody { first, taker })))
+    Ok(respond(form, Body::new(StreamBody { rest: first, taker })))
 }
 
 /// Answers a request that was not accepted. An EventSource gives up for good on any status but
@@ -144,9 +144,9 @@ impl Framing for StreamForm {
     }
 }
 
-/// The frames of a session as a body.
+/// The frames of a session as a body, in pieces: how fast they go shows how fast the client reads.
 struct StreamBody {
-    first: Bytes,
+    rest: Bytes,
     taker: Taker<Bytes>,
 }
 
@@ -158,12 +158,16 @@ impl http_body::Body for StreamBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if !self.first.is_empty() {
-            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))));
+        if self.rest.is_empty() {
+            match ready!(self.taker.poll_take(context)) {
+                Some(frame) => self.rest = frame,
+                None => return Poll::Ready(None),
+            }
         }
-        self.taker
-            .poll_take(context)
-            .map(|taken| taken.map(|frame| Ok(Frame::data(frame))))
+        let piece_bytes = self.rest.len().min(STEP_BYTES);
+        let piece = self.rest.split_to(piece_bytes);
+        self.taker.note_progress();
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 

@@ -22,8 +22,10 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    let mut overrides = Overrides::default();
-    overrides.dev = Some(true);
+    let overrides = Overrides {
+        dev: Some(true),
+        ..Overrides::default()
+    };
     let config = Config::load(Sources {
         overrides,
         ..Sources::default()

@@ -2,120 +2,26 @@
 //! how they frame what it sends, and in whether a client can say something on the way.
 
 mod answers;
+mod framing;
 mod outbox;
 mod subscriptions;
-
-use std::time::Duration;
+mod terms;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
-use tokio_util::sync::CancellationToken;
 use wellspring_engine::{Database, Subscription};
 use wellspring_protocol::error::{Code, WireError};
-use wellspring_types::feed::{FeedMessage, SubscribeRequest};
-use wellspring_types::{ResumeToken, Sequence};
-
-use crate::config::Config;
+use wellspring_types::Sequence;
+use wellspring_types::feed::SubscribeRequest;
 
 pub(crate) use answers::Answer;
 use answers::HeldAnswers;
-pub(crate) use outbox::{Limits, Outbox, OutboxError, Taker, outbox};
+pub(crate) use framing::{Command, Framed, Framing};
+pub(crate) use outbox::{Limits, Outbox, OutboxError, STEP_BYTES, Taker, outbox};
 use subscriptions::{Subscriptions, Turn};
-
-/// A frame on its way to the client, and its size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Framed<F> {
-    pub(crate) frame: F,
-    pub(crate) bytes: usize,
-}
-
-/// How a transport writes what a session says.
-pub(crate) trait Framing: Send + 'static {
-    /// What the transport sends as one.
-    type Frame: Send + 'static;
-
-    /// A message of the subscription `id`; in several frames where it is too large for one.
-    fn feed(&self, id: &str, message: &FeedMessage) -> Vec<Framed<Self::Frame>>;
-
-    /// The end of the subscription `id`, and from where to go on.
-    fn ended(
-        &self,
-        id: &str,
-        why: &WireError,
-        from: Option<&ResumeToken>,
-    ) -> Vec<Framed<Self::Frame>>;
-
-    /// A request that failed; its `id` may be that of a subscription that goes on.
-    fn refused(&self, id: &str, why: &WireError) -> Vec<Framed<Self::Frame>> {
-        self.ended(id, why, None)
-    }
-
-    /// The end of the whole session; `from` is where its only subscription would go on.
-    fn farewell(&self, why: &WireError, from: Option<&ResumeToken>) -> Vec<Framed<Self::Frame>> {
-        self.ended("", why, from)
-    }
-
-    /// What shows now and then that the connection is alive.
-    fn beat(&self) -> Option<Framed<Self::Frame>> {
-        None
-    }
-}
-
-/// What a client says to its session.
-pub(crate) enum Command<F> {
-    /// Begin a subscription.
-    Subscribe(Box<str>, Box<SubscribeRequest>),
-    /// End a subscription; the frame says that it is done.
-    Unsubscribe(Box<str>, Framed<F>),
-    /// Answer a request.
-    Request(BoxFuture<'static, Answer<F>>),
-    /// Say this.
-    Reply(Framed<F>),
-    /// The client is alive.
-    Alive,
-    /// End the session, saying why.
-    Leave(WireError),
-    /// The client has left.
-    Gone,
-}
-
-/// The terms of a session.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    /// Time between two beats.
-    pub(crate) heartbeat: Duration,
-    /// A client that says nothing for so long is dead; `None`: it has nothing to say.
-    pub(crate) dead_after: Option<Duration>,
-    /// When the client wants its stream to end.
-    pub(crate) deadline: Option<Instant>,
-    /// When the server takes no more work.
-    pub(crate) draining: CancellationToken,
-    /// How long clients are asked to stay away when the server drains, in milliseconds.
-    pub(crate) away_ms: u64,
-    /// Requests in progress; no more commands are taken while there are as many.
-    pub(crate) requests_max: usize,
-    /// Subscriptions at a time.
-    pub(crate) subscriptions_max: usize,
-}
-
-impl Terms {
-    pub(crate) fn new(config: &Config, draining: CancellationToken) -> Terms {
-        Terms {
-            heartbeat: Duration::from_millis(config.heartbeat_ms),
-            dead_after: None,
-            deadline: None,
-            draining,
-            away_ms: AWAY_MS,
-            requests_max: usize::try_from(config.requests_in_progress_max).unwrap_or(usize::MAX),
-            subscriptions_max: usize::try_from(config.subscriptions_max).unwrap_or(usize::MAX),
-        }
-    }
-}
-
-/// How long clients are asked to stay away from a server that stops, in milliseconds.
-const AWAY_MS: u64 = 1000;
+pub(crate) use terms::Terms;
 
 /// One client's session.
 pub(crate) struct Session<F: Framing> {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 /// Frames in an outbox; small ones would otherwise cost more than their bytes tell.
 const FRAMES_MAX: usize = 4096;
 /// A client is slow when it does not take this much in [`Limits::stalled`].
-const STEP_BYTES: usize = 64 * 1024;
+pub(crate) const STEP_BYTES: usize = 64 * 1024;
 
 /// How much an outbox holds, and how long it may stand still.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +159,13 @@ impl<F> Taker<F> {
     /// Cancel safe.
     pub(crate) async fn take(&mut self) -> Option<F> {
         poll_fn(|context| self.poll_take(context)).await
+    }
+
+    /// Notes that the client took a part of the last frame, of up to [`STEP_BYTES`].
+    pub(crate) fn note_progress(&self) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.taken_at = Instant::now();
+        shared.taken_bytes = STEP_BYTES;
     }
 
     pub(crate) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<F>> {

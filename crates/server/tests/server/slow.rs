@@ -36,6 +36,29 @@ async fn a_websocket_that_reads_nothing_is_closed_as_slow() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_not_read_ends_as_slow() {
+    let server = TestServer::start_with(|settings| {
+        settings.stalled_write_ms = Some(2000);
+        settings.queue_bytes_max = Some(65_536);
+    })
+    .await;
+    fill(&server, 40).await;
+    let feed = request(http::Method::GET, "/v1/changes/a?from=snapshot", "");
+    let feed = with(feed, "accept", "application/x-ndjson");
+    let mut asleep = Lines::of(server.open(feed).await);
+    let mut canary = server.websocket().await;
+    canary
+        .say(r#"{"type":"subscribe","id":"c","collection":"b","checkpoint_interval_ms":3000}"#)
+        .await;
+    canary.hear_type("checkpoint").await;
+    let mut last = asleep.next().await.expect("what was sent before");
+    while let Some(line) = asleep.next().await {
+        last = line;
+    }
+    assert_eq!(text(&parse(&last), "code"), "slow", "{}", &last[..100]);
+}
+
+#[tokio::test]
 async fn a_stream_that_is_read_slowly_loses_nothing() {
     let server = TestServer::start_with(|settings| settings.queue_bytes_max = Some(65_536)).await;
     let feed = with(

@@ -1,0 +1,44 @@
+//! How long a session waits, and how much it takes.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+
+/// How long clients are asked to stay away from a server that stops, in milliseconds.
+const AWAY_MS: u64 = 1000;
+
+/// The terms of a session.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// Time between two beats.
+    pub(crate) heartbeat: Duration,
+    /// A client that says nothing for so long is dead; `None`: it has nothing to say.
+    pub(crate) dead_after: Option<Duration>,
+    /// When the client wants its stream to end.
+    pub(crate) deadline: Option<Instant>,
+    /// When the server takes no more work.
+    pub(crate) draining: CancellationToken,
+    /// How long clients are asked to stay away when the server drains, in milliseconds.
+    pub(crate) away_ms: u64,
+    /// Requests in progress; no more commands are taken while there are as many.
+    pub(crate) requests_max: usize,
+    /// Subscriptions at a time.
+    pub(crate) subscriptions_max: usize,
+}
+
+impl Terms {
+    pub(crate) fn new(config: &Config, draining: CancellationToken) -> Terms {
+        Terms {
+            heartbeat: Duration::from_millis(config.heartbeat_ms),
+            dead_after: None,
+            deadline: None,
+            draining,
+            away_ms: AWAY_MS,
+            requests_max: usize::try_from(config.requests_in_progress_max).unwrap_or(usize::MAX),
+            subscriptions_max: usize::try_from(config.subscriptions_max).unwrap_or(usize::MAX),
+        }
+    }
+}
