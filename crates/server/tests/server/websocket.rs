@@ -89,6 +89,34 @@ async fn many_commits_at_once_are_all_answered() {
 }
 
 #[tokio::test]
+async fn a_commit_is_answered_while_snapshots_are_on_their_way() {
+    let server = TestServer::start().await;
+    let data = format!(r#"{{"a":"{}"}}"#, "x".repeat(300_000));
+    for n in 0..30 {
+        server.put(&format!("/v1/documents/a/{n}"), &data).await;
+    }
+    let mut socket = server.websocket().await;
+    for id in 0..5 {
+        let subscribe = format!(
+            r#"{{"type":"subscribe","id":"{id}","collection":"a","from":{{"snapshot":true}}}}"#
+        );
+        socket.say(&subscribe).await;
+        let commit = format!(
+            r#"{{"type":"commit","id":"c{id}","writes":[{{"op":"set","path":"a/new","data":{{}}}}]}}"#
+        );
+        socket.say(&commit).await;
+    }
+    let (mut answered, mut current) = (0, 0);
+    while answered < 5 || current < 5 {
+        match text(&socket.hear().await, "type") {
+            "result" => answered += 1,
+            "current" => current += 1,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
 async fn documents_are_read_and_queried() {
     let server = TestServer::start().await;
     server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
