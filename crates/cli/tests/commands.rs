@@ -131,7 +131,7 @@ fn what_is_exported_imports_again_digit_for_digit() {
         imported.stderr
     );
     assert!(
-        imported.stderr.contains("left out 1 rows"),
+        imported.stderr.contains("with the same id: 1"),
         "{}",
         imported.stderr
     );

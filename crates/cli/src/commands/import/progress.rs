@@ -69,7 +69,11 @@ impl Progress {
         let mut text =
             format!("imported {done} documents into {collection} in {seconds:.1} s ({rate}/s)");
         if repeats > 0 {
-            write!(text, "; left out {repeats} rows whose id a later row has").ok();
+            write!(
+                text,
+                "; rows replaced by a later one with the same id: {repeats}"
+            )
+            .ok();
         }
         text
     }
