@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::limits::REQUEST_BYTES_MAX;
 
 use super::problem::Problem;
+
+/// Bytes beyond the limit that are read and dropped. A connection that is closed while its client
+/// still writes is reset, and the answer lost with it.
+const DROPPED_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 
 /// Reads a whole body.
 ///
@@ -21,17 +25,8 @@ where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    // Told before a byte is read, a client need not send what would be thrown away.
-    if body.size_hint().lower() > u64::try_from(REQUEST_BYTES_MAX).unwrap_or(u64::MAX) {
-        return Err(too_large());
-    }
-    let limited = std::pin::pin!(Limited::new(body, REQUEST_BYTES_MAX));
-    match tokio::time::timeout(patience, limited.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(WireError::invalid_argument(
-            "the request's body is broken off",
-        )),
+    match tokio::time::timeout(patience, read_all(body)).await {
+        Ok(read) => read,
         Err(_) => {
             let told = format!(
                 "the request's body took longer than {} ms",
@@ -39,6 +34,42 @@ where
             );
             Err(WireError::new(Code::DeadlineExceeded, told))
         }
+    }
+}
+
+async fn read_all<B>(body: B) -> Result<Bytes, WireError>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if declared > DROPPED_BYTES_MAX {
+        return Err(too_large());
+    }
+    let mut body = std::pin::pin!(body);
+    let mut read = BytesMut::with_capacity(declared.min(REQUEST_BYTES_MAX));
+    let mut total = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(WireError::invalid_argument(
+                "the request's body is broken off",
+            ));
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        total += data.len();
+        if total > DROPPED_BYTES_MAX {
+            break;
+        }
+        if total <= REQUEST_BYTES_MAX {
+            read.extend_from_slice(&data);
+        }
+    }
+    if total > REQUEST_BYTES_MAX {
+        Err(too_large())
+    } else {
+        Ok(read.freeze())
     }
 }
 
@@ -127,7 +158,7 @@ mod tests {
             read(large, patience).await.unwrap_err().code,
             Code::TooLarge
         );
-        let chunk = || Ok::<_, std::io::Error>(Bytes::from(vec![b' '; 1 << 20]));
+        let chunk = || Ok::<_, std::convert::Infallible>(Bytes::from(vec![b' '; 1 << 20]));
         let unsized_body = Body::from_stream(futures_util::stream::repeat_with(chunk));
         assert_eq!(
             read(unsized_body, patience).await.unwrap_err().code,

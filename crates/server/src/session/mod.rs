@@ -295,11 +295,14 @@ impl<F: Framing> Session<F> {
     }
 
     async fn say(&mut self, frames: impl IntoIterator<Item = Framed<F::Frame>>) -> Next {
+        let began = Instant::now();
         for framed in frames {
             if let Err(error) = self.outbox.put(framed.frame, framed.bytes).await {
                 return Next::End(error.into());
             }
         }
+        // Nobody listened to the client meanwhile: that is not its silence.
+        self.heard_at += began.elapsed();
         Next::GoOn
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::{Instrument, debug, error, info_span};
 use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
@@ -109,23 +109,21 @@ impl Connection {
             first = timeout(patience, first_message(stream)) => first,
             () = draining.cancelled() => {
                 let why = WireError::new(Code::Unavailable, "the server is shutting down");
-                return Err(NoSession::Told(close_for(&why)));
+                return Err(refuse(&why));
             }
         };
-        match first {
-            Err(_) => Err(NoSession::Told(close(CLOSE_NO_HELLO, "no hello in time"))),
-            Ok(None | Some(Err(_))) => Err(NoSession::Gone),
-            Ok(Some(Ok(message))) => match ClientMessage::parse(&message) {
-                Ok(ClientMessage::Hello(hello)) => {
-                    debug!(client = hello.client.as_deref(), "hello");
-                    Ok(())
-                }
-                Ok(_) => {
-                    let why = WireError::invalid_argument("the first message must be hello");
-                    Err(NoSession::Told(close_for(&why)))
-                }
-                Err(RequestError { error, .. }) => Err(NoSession::Told(close_for(&error))),
-            },
+        let Ok(message) = first else {
+            return Err(NoSession::Told(close(CLOSE_NO_HELLO, "no hello in time")));
+        };
+        match ClientMessage::parse(message?.as_bytes()) {
+            Ok(ClientMessage::Hello(hello)) => {
+                debug!(client = hello.client.as_deref(), "hello");
+                Ok(())
+            }
+            Ok(_) => Err(refuse(&WireError::invalid_argument(
+                "the first message must be hello",
+            ))),
+            Err(RequestError { error, .. }) => Err(refuse(&error)),
         }
     }
 
@@ -185,16 +183,24 @@ fn close_for(why: &WireError) -> Message {
         .map_or(Message::Close(None), |framed| framed.frame)
 }
 
+fn refuse(why: &WireError) -> NoSession {
+    NoSession::Told(close_for(why))
+}
+
 /// The first text message; pings are none.
-async fn first_message(stream: &mut SplitStream<Socket>) -> Option<Result<Vec<u8>, Error>> {
-    loop {
-        match stream.next().await? {
-            Ok(Message::Text(text)) => return Some(Ok(text.as_bytes().to_vec())),
+async fn first_message(stream: &mut SplitStream<Socket>) -> Result<Utf8Bytes, NoSession> {
+    while let Some(received) = stream.next().await {
+        match received {
+            Ok(Message::Text(text)) => return Ok(text),
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
-            Ok(Message::Binary(_) | Message::Close(_)) => return None,
-            Err(error) => return Some(Err(error)),
+            Ok(Message::Close(_)) => return Err(NoSession::Gone),
+            Ok(Message::Binary(_)) => return Err(refuse(&requests::not_text())),
+            Err(error) => {
+                return Err(requests::why(&error).map_or(NoSession::Gone, |why| refuse(&why)));
+            }
         }
     }
+    Err(NoSession::Gone)
 }
 
 /// Writes frames until the session has no more, or the client takes none.

@@ -1,6 +1,6 @@
 //! What clients ask on a WebSocket, as commands to their session.
 
-use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
@@ -20,26 +20,30 @@ pub(super) fn command(received: Result<Message, Error>, database: &Database) -> 
                 Command::Reply(text(reply::error(id.as_deref(), &error)))
             }
         },
-        Ok(Message::Binary(_)) => {
-            Command::Leave(WireError::invalid_argument("messages are text, not binary"))
-        }
+        Ok(Message::Binary(_)) => Command::Leave(not_text()),
         Ok(Message::Close(_)) => Command::Gone,
         Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => Command::Alive,
-        Err(error) => of_error(&error),
+        Err(error) => why(&error).map_or(Command::Gone, Command::Leave),
     }
 }
 
-/// How a connection that failed ends.
-fn of_error(error: &Error) -> Command<Message> {
+/// A message of the wrong kind.
+pub(super) fn not_text() -> WireError {
+    WireError::invalid_argument("messages are text, not binary")
+}
+
+/// What a client is told of a connection that failed; `None` where it has left.
+pub(super) fn why(error: &Error) -> Option<WireError> {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { max_size, .. }) => {
             let told = format!("a message has at most {max_size} bytes");
-            Command::Leave(WireError::new(Code::TooLarge, told))
+            Some(WireError::new(Code::TooLarge, told))
         }
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_) => {
-            Command::Leave(WireError::invalid_argument(error.to_string()))
+            Some(WireError::invalid_argument(error.to_string()))
         }
-        _ => Command::Gone,
+        _ => None,
     }
 }
 

@@ -49,6 +49,23 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_client_that_writes_too_much_before_it_reads_learns_so() {
+    let server = TestServer::start().await;
+    let bytes = 6 << 20;
+    let mut put = format!(
+        "PUT /v1/documents/a/b HTTP/1.1\r\nhost: localhost\r\ncontent-length: {bytes}\r\n\r\n"
+    )
+    .into_bytes();
+    put.resize(put.len() + bytes, b' ');
+    put.extend_from_slice(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let answer = answer_to(&server, &put).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("HTTP/1.1 200"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn noise_does_not_disturb_others() {
     let server = TestServer::start().await;
     let mut canary = server.websocket().await;

@@ -251,6 +251,12 @@ async fn breaking_the_protocol_closes_with_its_code() {
     rude.say(r#"{"type":"ping","n":1}"#).await;
     assert_eq!(rude.hear_close().await, 4400);
 
+    let mut bytes = server.raw_websocket().await;
+    futures_util::SinkExt::send(&mut bytes.0, Message::binary(vec![1]))
+        .await
+        .unwrap();
+    assert_eq!(bytes.hear_close().await, 4400);
+
     let mut twice = server.websocket().await;
     twice.say(r#"{"type":"hello"}"#).await;
     assert_eq!(twice.hear_close().await, 4400);
