@@ -1,1 +1,4 @@
-//! Tests over real sockets: see `main.rs` for the index.
+//! What the tests over real processes share. `main.rs` is the index of the tests.
+
+pub mod random;
+pub mod workload;

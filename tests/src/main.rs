@@ -1,2 +1,10 @@
-//! Index of the tests over real sockets.
+//! Index of the tests over real processes, real kills and real files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers"
+)]
+
+mod kills;

@@ -92,7 +92,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         writer: parts.spawn_writer(opened.log, commands)?,
         apply: parts.spawn_apply()?,
         hub: parts.spawn_hub()?,
-        scrub: match opened.after_crash {
+        scrub: match opened.unscrubbed {
             true => Some(parts.spawn_scrub(Arc::clone(&stop_scrub))?),
             false => None,
         },
@@ -162,7 +162,7 @@ impl Parts {
         })
     }
 
-    /// Checks a store that a crash has left, once, while everything goes on.
+    /// Compares the store with what was applied to it, once, while everything goes on.
     fn spawn_scrub(&self, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, OpenError> {
         let store = Arc::clone(&self.read.store);
         let distrust = self.distrust_store();

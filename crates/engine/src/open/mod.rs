@@ -90,8 +90,8 @@ pub(crate) struct Opened {
     pub(crate) log: Log,
     pub(crate) store: Box<dyn Store>,
     pub(crate) collections: Collections,
-    /// Whether the store was opened as a crash had left it.
-    pub(crate) after_crash: bool,
+    /// Whether the store still has to be compared with what was applied to it.
+    pub(crate) unscrubbed: bool,
 }
 
 /// META and where it is.
@@ -156,16 +156,20 @@ pub(crate) fn open(
     log_options.segment_bytes = options.segment_bytes;
     let log = Log::open(log_options, witnesses)?;
 
-    let (store, collections) = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
+    let level = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
     remove_other_stores(data_dir, file.meta().store_number);
-    let after_crash = clean_close.is_none();
+    let rebuild::Level {
+        store,
+        collections,
+        unscrubbed,
+    } = level;
     Ok(Opened {
         lock,
         meta: file,
         log,
         store,
         collections,
-        after_crash,
+        unscrubbed,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Bringing a store up to the end of the log: the one that is there, or a new one.
 
 use std::fs;
+use std::path::Path;
 
 use wellspring_log::LogReader;
 use wellspring_store::{Store, StoreError};
@@ -17,24 +18,59 @@ use crate::read::ReadError;
 const BATCH_CHANGES: usize = 256;
 const BATCH_BYTES: usize = 4 << 20;
 
+/// A store of at most this many bytes on disk is scrubbed before it is used: that takes about a
+/// second. A larger one is scrubbed while it is used.
+const SCRUB_AT_ONCE_BYTES: u64 = 256 << 20;
+
+/// A store with everything of the log.
+pub(super) struct Level {
+    pub(super) store: Box<dyn Store>,
+    pub(super) collections: Collections,
+    /// Whether it still has to be compared with what was applied.
+    pub(super) unscrubbed: bool,
+}
+
 /// The store with everything of the log, and the collections. Where `store` is `None`, or cannot
-/// be brought up, a new one takes its place.
+/// be brought up, or is wrong, a new one takes its place.
 pub(super) fn bring_up(
     store: Option<Box<dyn Store>>,
     log: &LogReader,
     meta: &MetaFile,
     options: &Options,
     progress: &mut dyn FnMut(OpenProgress),
-) -> Result<(Box<dyn Store>, Collections), OpenError> {
+) -> Result<Level, OpenError> {
     if let Some(store) = store {
-        match replay(&*store, log, options, progress) {
-            Ok(collections) => return Ok((store, collections)),
+        let directory = store_directory(&options.data_dir, meta.meta().store_number);
+        match replay(&*store, log, options, progress).and_then(|found| {
+            let unscrubbed = directory_bytes(&directory) > SCRUB_AT_ONCE_BYTES;
+            if !unscrubbed && !store.scrub()?.matches() {
+                return Err(StoreError::Wrong.into());
+            }
+            Ok((found, unscrubbed))
+        }) {
+            Ok((collections, unscrubbed)) => {
+                return Ok(Level {
+                    store,
+                    collections,
+                    unscrubbed,
+                });
+            }
             Err(OpenError::Store(error)) => {
                 tracing::error!(%error, "the store is wrong; it is built again from the log");
             }
             Err(error) => return Err(error),
         }
     }
+    build(log, meta, options, progress)
+}
+
+/// A new store, from the whole log.
+fn build(
+    log: &LogReader,
+    meta: &MetaFile,
+    options: &Options,
+    progress: &mut dyn FnMut(OpenProgress),
+) -> Result<Level, OpenError> {
     let number = meta.meta().store_number + 1;
     let directory = store_directory(&options.data_dir, number);
     // What an earlier attempt has left.
@@ -49,7 +85,21 @@ pub(super) fn bring_up(
         meta.store_number = number;
         meta.stamp = Stamp::of(&directory);
     })?;
-    Ok((store, collections))
+    Ok(Level {
+        store,
+        collections,
+        unscrubbed: false,
+    })
+}
+
+/// Bytes of the files in a store's directory, which has few; `u64::MAX` where they cannot be told.
+fn directory_bytes(directory: &Path) -> u64 {
+    let files = fs::read_dir(directory).and_then(|entries| {
+        entries
+            .map(|entry| entry.and_then(|entry| Ok(entry.metadata()?.len())))
+            .sum()
+    });
+    files.unwrap_or(u64::MAX)
 }
 
 /// Applies what the store lacks.

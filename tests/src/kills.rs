@@ -1,0 +1,148 @@
+//! `kill -9` at random moments while 8 writers commit: what was acknowledged is there, and
+//! nothing is half there; also where the store is lost with the kill.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use wellspring_engine::Database;
+use wellspring_tests::random::Random;
+use wellspring_tests::workload::{Acknowledged, check, options};
+
+/// How often each test kills: 200 times with `WELLSPRING_KILLS=200` set when it is compiled, as
+/// the long form in `docs/testing.md` does.
+fn kills() -> u64 {
+    option_env!("WELLSPRING_KILLS")
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(25)
+}
+
+/// A database, and everything that was acknowledged of it so far.
+struct Scene {
+    directory: TempDir,
+    acknowledged: Vec<Acknowledged>,
+    random: Random,
+}
+
+impl Scene {
+    fn new(seed: u64) -> Scene {
+        Scene {
+            directory: tempfile::tempdir().unwrap(),
+            acknowledged: Vec::new(),
+            random: Random::new(seed),
+        }
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Lets the writers write until the process is killed, some acknowledgements after it opened
+    /// the database or, now and then, while it still opens it.
+    fn write_and_kill(&mut self, round: u64) {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_wellspring-test-writer"))
+            .arg(self.data_dir())
+            .arg((round * 1_000_000).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut lines = lines.map(Result::unwrap);
+        if self.random.below(8) == 0 {
+            // A moment that no line marks: recovery, replay, the first commits.
+            let moment = Duration::from_micros(self.random.below(30_000));
+            wait(&mut process, moment);
+        } else {
+            assert_eq!(lines.next().as_deref(), Some("open"), "round {round}");
+            let wanted = usize::try_from(self.random.below(400)).unwrap();
+            let found = lines.by_ref().take(wanted);
+            self.acknowledged
+                .extend(found.map(|line| line.parse::<Acknowledged>().unwrap()));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        // What it printed before it died was acknowledged, too.
+        let rest = lines.filter(|line| line != "open");
+        self.acknowledged
+            .extend(rest.map(|line| line.parse::<Acknowledged>().unwrap()));
+    }
+
+    async fn reopen_and_check(&self, round: u64) {
+        let database = Database::open(options(&self.data_dir()), &mut |_| {}).unwrap();
+        let found = check(&database, &self.acknowledged).await;
+        found.unwrap_or_else(|error| panic!("round {round}: {error}"));
+        // Half of the openings end cleanly, the others as a crash would.
+        if round.is_multiple_of(2) {
+            database.close().await.unwrap();
+        }
+    }
+}
+
+/// Waits for a process that does not end by itself.
+fn wait(process: &mut Child, moment: Duration) {
+    let began = std::time::Instant::now();
+    while began.elapsed() < moment {
+        assert!(process.try_wait().unwrap().is_none(), "it ended by itself");
+        std::thread::yield_now();
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            found.push(path)
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Deletes the store, cuts one of its files, or flips a byte.
+fn hurt_store(scene: &mut Scene) {
+    let store = scene.data_dir().join("store");
+    if !store.exists() {
+        return; // Killed before there was one.
+    }
+    let files = files(&store);
+    let Some(count) = u64::try_from(files.len()).ok().filter(|count| *count > 0) else {
+        return;
+    };
+    let file = &files[usize::try_from(scene.random.below(count)).unwrap()];
+    let mut bytes = fs::read(file).unwrap();
+    let at = usize::try_from(scene.random.below(bytes.len().max(1) as u64)).unwrap();
+    match scene.random.below(3) {
+        0 => return fs::remove_dir_all(store).unwrap(),
+        1 => bytes.truncate(at),
+        _ if bytes.is_empty() => {}
+        _ => bytes[at] ^= 0x10,
+    }
+    fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_acknowledged_commit_survives_kills_whole() {
+    let mut scene = Scene::new(1);
+    for round in 0..kills() {
+        scene.write_and_kill(round);
+        scene.reopen_and_check(round).await;
+    }
+    assert!(!scene.acknowledged.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_lost_or_damaged_with_the_kill_costs_nothing() {
+    let mut scene = Scene::new(2);
+    for round in 0..kills() {
+        scene.write_and_kill(round);
+        hurt_store(&mut scene);
+        scene.reopen_and_check(round).await;
+    }
+    assert!(!scene.acknowledged.is_empty());
+}
