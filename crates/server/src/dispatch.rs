@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 use tower::ServiceExt;
+use tracing::debug;
 use wellspring_protocol::error::{Code, WireError};
 
 use crate::cors;
@@ -54,6 +55,16 @@ impl AdminPort {
 
 impl Handler for ClientPort {
     async fn answer(&self, request: Request<Incoming>) -> Response {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.respond(request).await;
+        // Without the query, which may hold a resume token.
+        debug!(%method, path, status = response.status().as_u16(), "answered");
+        response
+    }
+}
+
+impl ClientPort {
+    async fn respond(&self, request: Request<Incoming>) -> Response {
         let from = self.shared.origins.judge(request.headers(), request.uri());
         let origin = match from {
             From::Foreign => return foreign().into_response(),

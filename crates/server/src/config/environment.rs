@@ -1,7 +1,11 @@
 //! Settings from variables of the environment.
 
+use std::ffi::OsString;
+
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
+
+use super::ConfigError;
 
 /// Every setting's variable begins with this.
 pub(super) const PREFIX: &str = "WELLSPRING_";
@@ -11,17 +15,29 @@ const OF_THE_CLI: [&str; 3] = ["config", "server", "access_token"];
 
 /// A layer of the variables that are settings. Unknown ones are kept, so that a misspelt one is
 /// an error and not without effect.
-pub(super) fn provider(environment: Vec<(String, String)>) -> Serialized<Dict> {
+pub(super) fn provider(
+    environment: Vec<(OsString, OsString)>,
+) -> Result<Serialized<Dict>, ConfigError> {
     let mut settings = Dict::new();
-    for (name, text) in environment {
-        let Some(name) = name.strip_prefix(PREFIX) else {
+    for (name, value) in environment {
+        let Some(name) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else {
             continue;
         };
         let name = name.to_lowercase();
-        if !OF_THE_CLI.contains(&name.as_str()) {
-            let Ok(value) = text.parse::<Value>();
-            settings.insert(name, value);
+        if OF_THE_CLI.contains(&name.as_str()) {
+            continue;
         }
+        let Some(text) = value.to_str() else {
+            let source_name = "environment".to_owned();
+            let reason = "its value is not Unicode".to_owned();
+            return Err(ConfigError::Invalid {
+                setting: name,
+                source_name,
+                reason,
+            });
+        };
+        let Ok(value) = text.parse::<Value>();
+        settings.insert(name, value);
     }
-    Serialized::defaults(settings)
+    Ok(Serialized::defaults(settings))
 }

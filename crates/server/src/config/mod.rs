@@ -8,6 +8,7 @@ mod error;
 mod settings;
 mod table;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -26,7 +27,7 @@ pub struct Sources {
     /// A file that must exist; `None`: [`FILE_DEFAULT`], if there is one.
     pub file: Option<PathBuf>,
     /// Variables of the environment; those that do not begin with `WELLSPRING_` are ignored.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// Flags of the command line.
     pub overrides: Overrides,
 }
@@ -35,13 +36,9 @@ impl Sources {
     /// This process's environment, with a file and flags.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, overrides: Overrides) -> Sources {
-        // Variables that are not Unicode cannot be settings.
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
         Sources {
             file,
-            environment: std::env::vars_os().filter_map(text).collect(),
+            environment: std::env::vars_os().collect(),
             overrides,
         }
     }
@@ -66,7 +63,7 @@ impl Config {
         }
         let figment = Figment::from(settings::defaults())
             .merge(toml)
-            .merge(environment::provider(sources.environment))
+            .merge(environment::provider(sources.environment)?)
             .merge(Serialized::defaults(sources.overrides));
         let config: Config = figment
             .extract()

@@ -135,6 +135,27 @@ fn a_bad_value_is_an_error_that_names_the_setting() {
     assert_eq!(told, "setting heartbeat_ms must be less than dead_after_ms");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_unicode_is_an_error_and_not_a_default() {
+    use std::os::unix::ffi::OsStrExt;
+    let value = std::ffi::OsStr::from_bytes(b"/data/\xff").to_owned();
+    let environment = vec![
+        ("WELLSPRING_DATA".into(), value.clone()),
+        ("OTHER".into(), value),
+    ];
+    let sources = Sources {
+        environment,
+        overrides: flags(&["--dev"]),
+        ..Sources::default()
+    };
+    let told = Config::load(sources).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "setting data (from environment): its value is not Unicode"
+    );
+}
+
 #[test]
 fn a_broken_or_missing_file_is_named() {
     let told = refused("dev = ", &[], &[]);

@@ -84,3 +84,35 @@ async fn a_stream_that_is_read_slowly_loses_nothing() {
     }
     assert_eq!(seen, (1..=30).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn a_grpc_stream_that_is_read_late_loses_nothing() {
+    use wellspring_protocol::pb::subscribe_response::Message;
+    let server = TestServer::start_with(|settings| settings.queue_bytes_max = Some(65_536)).await;
+    let url = format!("http://{}", server.address());
+    let channel = tonic::transport::Channel::from_shared(url)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut changes = wellspring_protocol::pb::changes_client::ChangesClient::new(channel);
+    let subscribe = wellspring_protocol::pb::SubscribeRequest {
+        collection: "a".into(),
+        ..Default::default()
+    };
+    let mut stream = changes.subscribe(subscribe).await.unwrap().into_inner();
+    stream.message().await.unwrap().unwrap();
+    fill(&server, 30).await;
+    let mut seen = Vec::new();
+    while seen.len() < 30 {
+        let message = stream.message().await.unwrap().unwrap().message.unwrap();
+        if let Message::Changes(batch) = message {
+            let commits = batch
+                .commits
+                .into_iter()
+                .map(|commit| commit.into_commit().unwrap());
+            seen.extend(commits.map(|commit| commit.seq));
+        }
+    }
+    assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+}
