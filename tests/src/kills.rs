@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wellspring_engine::Database;
-use wellspring_tests::random::Random;
-use wellspring_tests::workload::{Acknowledged, check, options};
+use wellspring_testkit::random::Random;
+use wellspring_testkit::workload::{Acknowledged, check, options};
 
 /// How often each test kills: 200 times with `WELLSPRING_KILLS=200` set when it is compiled, as
 /// the long form in `docs/testing.md` does.

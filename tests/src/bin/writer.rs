@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use wellspring_engine::Database;
-use wellspring_tests::workload::{Acknowledged, Entry, options};
+use wellspring_testkit::workload::{Acknowledged, Entry, options};
 
 const WRITERS: u64 = 8;
 

@@ -4,23 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wellspring_testkit::random::Random;
 use wellspring_types::Sequence;
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
 use wellspring_types::write::{CommitRequest, Write};
 
 use crate::common::{Fixture, Subscriber, data, fixture_with, path, query};
-
-/// A small generator (xorshift64*), so that a failing seed can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % limit
-    }
-}
 
 /// What a collection held at every sequence.
 #[derive(Default)]
@@ -35,7 +24,7 @@ impl Histories {
 
 /// Sets, deletes and re-creates 40 documents, large ones among them, until told to stop.
 async fn write(fixture: &Fixture, seed: u64, stop: &AtomicBool) -> Histories {
-    let mut random = Random(seed | 1);
+    let mut random = Random::new(seed);
     let mut histories = Histories::default();
     let mut state = BTreeMap::new();
     let mut n = 0;
