@@ -107,17 +107,19 @@ impl<F: Framing> Session<F> {
         C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
     {
         let ending = self.serve(commands).await;
-        let (why, cut) = match ending {
+        let why = match ending {
             Ending::Silent => return,
-            Ending::Saying(why) => (why, false),
-            Ending::Cutting(why) => (why, true),
+            Ending::Cutting(why) => {
+                // No token: what was sent up to it may be in the queue that is dropped. The client
+                // goes on from what it has received.
+                let farewell = self.framing.farewell(&why, None);
+                return self
+                    .outbox
+                    .cut(farewell.into_iter().map(|framed| framed.frame));
+            }
+            Ending::Saying(why) => why,
         };
         let farewell = self.framing.farewell(&why, self.subscriptions.only_token());
-        if cut {
-            return self
-                .outbox
-                .cut(farewell.into_iter().map(|framed| framed.frame));
-        }
         // Where it does not get through there is nobody to tell.
         let _ = self.say(farewell).await;
     }
