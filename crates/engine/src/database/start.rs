@@ -1,6 +1,7 @@
 //! Starting the threads of a database over what was opened, and stopping them.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -149,6 +150,8 @@ impl Parts {
         })
     }
 
+    /// However the hub ends, live subscriptions end with it: one that waited for a hub that is
+    /// gone would wait in silence.
     fn spawn_hub(&self) -> Result<JoinHandle<()>, OpenError> {
         let (hub, ring, read) = (
             Arc::clone(&self.hub),
@@ -156,9 +159,15 @@ impl Parts {
             self.read.clone(),
         );
         spawn("hub", move || {
-            if let Err(error) = hub.run(&ring, &read.log, &read.collections) {
-                tracing::error!(%error, "the hub cannot go on; live subscriptions have ended");
+            let run = AssertUnwindSafe(|| hub.run(&ring, &read.log, &read.collections));
+            match catch_unwind(run) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the hub cannot go on; live subscriptions end");
+                }
+                Err(_panic) => tracing::error!("the hub panicked; live subscriptions end"),
             }
+            hub.close();
         })
     }
 

@@ -106,8 +106,8 @@ impl Hub {
     /// The hub's thread: until the ring is closed and drained.
     ///
     /// # Errors
-    /// If what fell off the ring cannot be read from the log. Then the live subscriptions are
-    /// ended, as their order has a gap.
+    /// If what fell off the ring cannot be read from the log: the live subscriptions must be ended
+    /// then, as their order has a gap.
     pub(crate) fn run(
         &self,
         ring: &Ring,
@@ -117,17 +117,13 @@ impl Hub {
         loop {
             let groups = ring.take();
             if groups.is_empty() {
-                self.close();
                 return Ok(());
             }
             for group in groups {
                 let Some(first) = group.commits.first().map(|commit| commit.seq) else {
                     continue;
                 };
-                if let Err(error) = self.bridge(first, log, collections) {
-                    self.close();
-                    return Err(error);
-                }
+                self.bridge(first, log, collections)?;
                 self.hand_out(&group.commits);
             }
         }
@@ -177,7 +173,7 @@ impl Hub {
     }
 
     /// Ends every live subscription.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut live = self.live.lock();
         live.closed = true;
         for queue in live

@@ -87,15 +87,24 @@ pub(crate) fn document_of(path: DocumentPath, stored: StoredDocument) -> Documen
     }
 }
 
+/// How often a document that is replaced while it is read is looked up again.
+const ATTEMPTS: usize = 64;
+
 /// The document at `path`, as new as what was visible when the read began, or newer.
 pub(crate) fn get(sources: &Sources, path: &DocumentPath) -> Result<Option<Document>, ReadError> {
-    // The overlay first: what has left it by the time the store is asked is in the store.
-    if let (_, Some(pending)) = sources.visible.get(path) {
-        return Ok(pending.document.map(Arc::unwrap_or_clone));
+    let mut attempt = 1;
+    loop {
+        // The overlay first: what has left it by the time the store is asked is in the store.
+        if let (_, Some(pending)) = sources.visible.get(path) {
+            return Ok(pending.document.map(Arc::unwrap_or_clone));
+        }
+        let Some(collection) = sources.collections.id(path.collection_str()) else {
+            return Ok(None);
+        };
+        match sources.store.get(collection, path.id()) {
+            Ok(stored) => return Ok(stored.map(|stored| document_of(path.clone(), stored))),
+            Err(StoreError::Overtaken { .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error.into()),
+        }
     }
-    let Some(collection) = sources.collections.id(path.collection_str()) else {
-        return Ok(None);
-    };
-    let stored = sources.store.get(collection, path.id())?;
-    Ok(stored.map(|stored| document_of(path.clone(), stored)))
 }
