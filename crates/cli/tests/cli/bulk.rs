@@ -1,0 +1,145 @@
+//! Import, export and queries.
+
+use std::io::{BufRead, BufReader};
+
+use crate::support::{Server, said, text};
+
+#[test]
+fn what_is_exported_imports_again_digit_for_digit() {
+    let server = Server::start();
+    let rows = r#"[
+        {"code": "b", "n": 123456789012345678901234567890.10, "deep": {"a": [1, "é\n"]}},
+        {"code": 7, "n": 1e3},
+        {"code": "b", "n": 0.10}
+    ]"#;
+    let file = server.file("rows.json", rows);
+    let imported = server.run(["import", "things", text(&file), "--id", "code"]);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    assert!(
+        imported.stderr.contains("imported 2 documents into things"),
+        "{}",
+        imported.stderr
+    );
+    assert!(
+        imported.stderr.contains("with the same id: 1"),
+        "{}",
+        imported.stderr
+    );
+    assert_eq!(
+        server.run(["get", "things/b"]).stdout,
+        "{\"code\":\"b\",\"n\":0.10}\n"
+    );
+    assert_eq!(
+        server.run(["get", "things/7"]).stdout,
+        "{\"code\":7,\"n\":1e3}\n"
+    );
+
+    let exported = server.run(["export", "things"]);
+    assert_eq!(exported.stdout.lines().count(), 2);
+    let again = server.run_with(&["import", "copies", "-"], &exported.stdout);
+    assert_eq!(again.status, 0, "{}", again.stderr);
+    let data = |lines: &str| -> Vec<String> {
+        lines
+            .lines()
+            .map(|line| line.split_once("\"data\":").unwrap().1.to_owned())
+            .collect()
+    };
+    assert_eq!(
+        data(&server.run(["export", "copies"]).stdout),
+        data(&exported.stdout)
+    );
+    assert_eq!(
+        server.run(["get", "copies/7"]).stdout,
+        "{\"code\":7,\"n\":1e3}\n"
+    );
+}
+
+#[test]
+fn one_wrong_row_keeps_all_from_being_written() {
+    let server = Server::start();
+    let rows = "{\"code\":1}\n{\"code\":2}\n{\"code\":null}\n";
+    let refused = server.run_with(
+        &["import", "things", "-", "--id", "code", "--batch", "1"],
+        rows,
+    );
+    assert_eq!(refused.status, 1);
+    assert_eq!(
+        refused.stderr,
+        "error: row 3: code is null; an id is a text or a number\n"
+    );
+    let no_object = server.run_with(&["import", "things", "-"], "[{},4]");
+    assert!(
+        no_object.stderr.contains("row 2 is not an object"),
+        "{}",
+        no_object.stderr
+    );
+    assert_eq!(server.run(["export", "things"]).stdout, "");
+}
+
+#[test]
+fn csv_becomes_documents_with_numbers_where_cells_are_exactly_that() {
+    let server = Server::start();
+    let file = server.file("things.csv", "code,zip,price\na,02134,7.50\n\"b, c\",1,\n");
+    assert_eq!(
+        server
+            .run(["import", "things", text(&file), "--id", "code"])
+            .status,
+        0
+    );
+    assert_eq!(
+        server.run(["get", "things/a"]).stdout,
+        "{\"code\":\"a\",\"zip\":\"02134\",\"price\":7.50}\n"
+    );
+    assert_eq!(
+        server.run(["get", "things/b, c"]).stdout,
+        "{\"code\":\"b, c\",\"zip\":1,\"price\":\"\"}\n"
+    );
+}
+
+#[test]
+fn more_documents_than_a_page_are_exported_and_queried_whole() {
+    let server = Server::start();
+    let rows: String = (0..2500)
+        .map(|n| format!("{{\"n\":{n},\"even\":{}}}\n", n % 2 == 0))
+        .collect();
+    let imported = server.run_with(&["import", "numbers", "-", "--id", "n"], &rows);
+    assert_eq!(imported.status, 0, "{}", imported.stderr);
+    assert_eq!(
+        server.run(["export", "numbers"]).stdout.lines().count(),
+        2500
+    );
+    let query = |arguments: &[&str]| {
+        let all: Vec<&str> = ["query", "numbers"]
+            .iter()
+            .chain(arguments)
+            .copied()
+            .collect();
+        server.run_with(&all, "").stdout
+    };
+    assert_eq!(
+        query(&["--where", r#"{"even":true}"#, "--all"])
+            .lines()
+            .count(),
+        1250
+    );
+    assert_eq!(query(&[]).lines().count(), 100);
+    assert_eq!(query(&["--limit", "1001"]).lines().count(), 1001);
+    let last = query(&["--order-by", "-n", "--limit", "1", "--select", "n"]);
+    assert!(last.ends_with("\"data\":{\"n\":2499}}\n"), "{last}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let server = Server::start();
+    let rows: String = (0..3000)
+        .map(|n| format!("{{\"n\":{n},\"text\":\"{}\"}}\n", "x".repeat(100)))
+        .collect();
+    server.run_with(&["import", "numbers", "-", "--id", "n"], &rows);
+    let mut child = server.spawn(&["query", "numbers", "--all"]);
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    drop(stdout);
+    let said = said(child, "");
+    assert_eq!((said.status, said.stderr.as_str()), (0, ""));
+}
