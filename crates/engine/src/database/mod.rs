@@ -1,6 +1,8 @@
 //! The database: a cheap handle over the threads and the state that they share.
 
 mod condition;
+#[cfg(test)]
+mod fault_tests;
 mod start;
 
 use std::collections::HashSet;

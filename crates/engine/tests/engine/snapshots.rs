@@ -1,42 +1,62 @@
 //! Snapshots taken while the collection is written to are exact at their token.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use wellspring_engine::ReadError;
 use wellspring_testkit::random::Random;
 use wellspring_types::Sequence;
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
+use wellspring_types::query::Query;
 use wellspring_types::write::{CommitRequest, Write};
 
 use crate::common::{Fixture, Subscriber, data, fixture_with, path, query};
 
-/// What a collection held at every sequence.
-#[derive(Default)]
-struct Histories(BTreeMap<Sequence, BTreeMap<String, (Sequence, String)>>);
+/// Documents of one writer; no two write the same.
+const DOCUMENTS: u64 = 150;
+const WRITERS: u64 = 4;
 
-impl Histories {
-    fn at(&self, seq: Sequence) -> BTreeMap<String, (Sequence, String)> {
-        let state = self.0.range(..=seq).next_back();
-        state.map(|(_, state)| state.clone()).unwrap_or_default()
-    }
+/// A collection: ids, versions, data.
+type State = BTreeMap<String, (Sequence, String)>;
+/// What each commit did: documents set or deleted.
+type History = BTreeMap<Sequence, BTreeMap<String, Option<String>>>;
+
+fn id(number: u64, writer: u64) -> String {
+    format!("{number:03}-{writer}")
 }
 
-/// Sets, deletes and re-creates 40 documents, large ones among them, until told to stop.
-async fn write(fixture: &Fixture, seed: u64, stop: &AtomicBool) -> Histories {
-    let mut random = Random::new(seed);
-    let mut histories = Histories::default();
-    let mut state = BTreeMap::new();
+fn ids(writer: u64) -> impl Iterator<Item = String> {
+    (0..DOCUMENTS).map(move |number| id(number, writer))
+}
+
+/// Every document once, so that a snapshot has more than one page.
+async fn fill(fixture: &Fixture) -> History {
+    let mut history = History::new();
+    for writer in 0..WRITERS {
+        let writes = ids(writer).map(|id| Write::set(path(&format!("rooms/{id}")), data("{}")));
+        let seq = fixture.commit(writes.collect()).await.seq;
+        history.insert(
+            seq,
+            ids(writer).map(|id| (id, Some("{}".to_owned()))).collect(),
+        );
+    }
+    history
+}
+
+/// Sets, deletes and re-creates documents, large ones among them, until told to stop.
+async fn write(fixture: &Fixture, seed: u64, writer: u64, stop: &AtomicBool) -> History {
+    let mut random = Random::new(seed + writer);
+    let mut history = History::new();
+    let mut present: BTreeSet<_> = ids(writer).collect();
     let mut n = 0;
     while !stop.load(Ordering::Relaxed) {
         n += 1;
         let mut writes = BTreeMap::new();
         for _ in 0..=random.below(4) {
-            let id = format!("{:02}", random.below(40));
-            let delete = state.contains_key(&id) && random.below(3) == 0;
-            let size = if random.below(20) == 0 { 20_000 } else { 5 };
-            let size = usize::try_from(size).unwrap();
-            let json = format!(r#"{{"n":{n},"s":"{}"}}"#, "x".repeat(size));
+            let id = id(random.below(DOCUMENTS), writer);
+            let delete = present.contains(&id) && random.below(3) == 0;
+            let padding = if random.below(20) == 0 { 20_000 } else { 5 };
+            let json = format!(r#"{{"n":{n},"s":"{}"}}"#, "x".repeat(padding));
             writes.insert(id, (!delete).then_some(json));
         }
         let request = writes.iter().map(|(id, json)| {
@@ -50,33 +70,24 @@ async fn write(fixture: &Fixture, seed: u64, stop: &AtomicBool) -> Histories {
             .database
             .commit(CommitRequest::of(request.collect()))
             .await;
-        let seq = committed.unwrap().seq;
-        for (id, json) in writes {
-            match json {
-                Some(json) => state.insert(id, (seq, json)),
-                None => state.remove(&id),
+        for (id, json) in &writes {
+            if json.is_some() {
+                present.insert(id.clone())
+            } else {
+                present.remove(id)
             };
         }
-        histories.0.insert(seq, state.clone());
+        history.insert(committed.unwrap().seq, writes);
     }
-    histories
+    history
 }
 
 /// Reads snapshots and queries, each with its sequence, then says stop.
-async fn read(
-    fixture: &Fixture,
-    snapshots: usize,
-    stop: &AtomicBool,
-) -> Vec<(Sequence, BTreeMap<String, (Sequence, String)>)> {
+async fn read(fixture: &Fixture, snapshots: usize, stop: &AtomicBool) -> Vec<(Sequence, State)> {
     let mut found = Vec::new();
     for round in 0..snapshots {
         if round % 4 == 3 {
-            let page = fixture.database.query(query("rooms")).await.unwrap();
-            let state = page.documents.iter().map(|document| {
-                let shown = (document.version, document.data.as_str().to_owned());
-                (document.path.id().to_owned(), shown)
-            });
-            found.push((page.seq, state.collect()));
+            found.extend(listed(fixture).await);
             continue;
         }
         let mut subscriber = fixture.subscribe(From::Snapshot);
@@ -89,6 +100,32 @@ async fn read(
     }
     stop.store(true, Ordering::Relaxed);
     found
+}
+
+/// The collection as a query of several pages gives it; `None` where it says that too much has
+/// changed between them.
+async fn listed(fixture: &Fixture) -> Option<(Sequence, State)> {
+    let mut state = State::new();
+    let mut cursor = None;
+    loop {
+        let page = Query {
+            cursor,
+            limit: 150,
+            ..query("rooms")
+        };
+        let page = match fixture.database.query(page).await {
+            Err(ReadError::TooMuchChanged) => return None,
+            page => page.unwrap(),
+        };
+        for document in page.documents {
+            let shown = (document.version, document.data.as_str().to_owned());
+            state.insert(document.path.id().to_owned(), shown);
+        }
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Some((page.seq, state));
+        }
+    }
 }
 
 /// Takes one message of the snapshot and resumes from it.
@@ -116,16 +153,30 @@ fn rounds() -> usize {
 
 async fn exact_under_writes(seed: u64, changed_bytes_max: usize) {
     let fixture = fixture_with(|options| options.exact_read_bytes_max = changed_bytes_max);
-    let stop = Arc::new(AtomicBool::new(false));
-    let (histories, found) = tokio::join!(
-        write(&fixture, seed, &stop),
+    let filled = fill(&fixture).await;
+    let stop = AtomicBool::new(false);
+    let write = |writer| write(&fixture, seed, writer, &stop);
+    let (a, b, c, d, mut found) = tokio::join!(
+        write(0),
+        write(1),
+        write(2),
+        write(3),
         read(&fixture, rounds(), &stop)
     );
-    for (seq, state) in found {
-        assert!(
-            state == histories.at(seq),
-            "seed {seed}: not what was there at {seq}"
-        );
+    let history: History = [filled, a, b, c, d].into_iter().flatten().collect();
+    let mut history = history.into_iter().peekable();
+    let mut state = State::new();
+    found.sort_by_key(|(seq, _)| *seq);
+    for (seq, found) in found {
+        while let Some((at, writes)) = history.next_if(|(at, _)| *at <= seq) {
+            for (id, json) in writes {
+                match json {
+                    Some(json) => state.insert(id, (at, json)),
+                    None => state.remove(&id),
+                };
+            }
+        }
+        assert!(found == state, "seed {seed}: not what was there at {seq}");
     }
 }
 

@@ -1,0 +1,272 @@
+//! What a database does when its disk fails: it says so, keeps on reading, and loses nothing.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wellspring_log::{Faults, Log, Operation, Witnesses};
+use wellspring_store::{
+    Applied, Batch, MemoryStore, RememberedMutation, ScanLimit, ScanPage, Scrub, Store, StoreError,
+    StoredDocument,
+};
+use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
+use wellspring_types::query::Query;
+use wellspring_types::write::{CommitRequest, Write};
+use wellspring_types::{CollectionId, CollectionPath, Data, Document, DocumentPath, Sequence};
+
+use super::start::start;
+use super::{CloseError, Database, Health, ReadOnlyReason};
+use crate::commit::CommitError;
+use crate::open::{self, OpenError};
+use crate::options::Options;
+
+/// A store that fails from some moment on: half-way through a batch, as sled might.
+struct FailingStore {
+    inner: MemoryStore,
+    fails: Arc<AtomicBool>,
+    panics: bool,
+}
+
+impl Store for FailingStore {
+    fn applied(&self) -> Applied {
+        self.inner.applied()
+    }
+
+    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
+        if !self.fails.load(Ordering::Acquire) {
+            return self.inner.apply(batch);
+        }
+        // Some of the batch is there, and `applied` is as before.
+        let half = Batch {
+            applied: self.inner.applied(),
+            collections: batch.collections.clone(),
+            changes: batch.changes[..batch.changes.len() / 2].to_vec(),
+            ..Batch::default()
+        };
+        self.inner.apply(&half).ok();
+        assert!(!self.panics, "as the library does on some damaged files");
+        Err(StoreError::ApplyFailed)
+    }
+
+    fn get(&self, c: CollectionId, id: &str) -> Result<Option<StoredDocument>, StoreError> {
+        self.inner.get(c, id)
+    }
+
+    fn scan(
+        &self,
+        collection: CollectionId,
+        after: Option<&str>,
+        limit: ScanLimit,
+    ) -> Result<ScanPage, StoreError> {
+        self.inner.scan(collection, after, limit)
+    }
+
+    fn collections(&self) -> Result<Vec<(CollectionId, CollectionPath)>, StoreError> {
+        self.inner.collections()
+    }
+
+    fn mutation(
+        &self,
+        p: Option<&str>,
+        id: &str,
+    ) -> Result<Option<RememberedMutation>, StoreError> {
+        self.inner.mutation(p, id)
+    }
+
+    fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
+        self.inner.scrub_until(stop)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn options(directory: &Path) -> Options {
+    let mut options = Options::new(directory.join("data"));
+    options.reserve_bytes = 0;
+    options
+}
+
+fn path(path: &str) -> DocumentPath {
+    path.parse().unwrap()
+}
+
+async fn set(database: &Database, at: &str, json: &str) -> Result<Sequence, CommitError> {
+    let write = Write::set(path(at), Data::parse(json.as_bytes()).unwrap());
+    Ok(database.commit(CommitRequest::of(vec![write])).await?.seq)
+}
+
+async fn list(database: &Database) -> Vec<(String, String)> {
+    let query = Query {
+        collection: "rooms".parse().unwrap(),
+        filter: None,
+        select: None,
+        order_by: Vec::new(),
+        limit: 1000,
+        cursor: None,
+    };
+    let documents = database.query(query).await.unwrap().documents.into_iter();
+    let shown = |d: Document| (d.path.id().to_owned(), d.data.as_str().to_owned());
+    documents.map(shown).collect()
+}
+
+async fn snapshot(database: &Database) -> Vec<Document> {
+    let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Snapshot);
+    let mut subscription = database.subscribe(request).unwrap();
+    let mut documents = Vec::new();
+    loop {
+        match subscription.next().await.unwrap() {
+            FeedMessage::Snapshot {
+                documents: page, ..
+            } => documents.extend(page),
+            FeedMessage::Current { .. } => return documents,
+            _ => {}
+        }
+    }
+}
+
+async fn read_on_after_a_failed_apply(panics: bool) {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(directory.path());
+    let mut opened = open::open(&options, &mut |_| {}).unwrap();
+    let fails = Arc::new(AtomicBool::new(false));
+    let inner = MemoryStore::new();
+    opened.store = Box::new(FailingStore {
+        inner,
+        fails: Arc::clone(&fails),
+        panics,
+    });
+    let database = start(opened, options.clone()).unwrap();
+    for n in 0..10 {
+        set(&database, &format!("rooms/{n}"), r#"{"v":1}"#)
+            .await
+            .unwrap();
+    }
+    database.inner.read.visible.applied(Sequence(10)).await;
+
+    fails.store(true, Ordering::Release);
+    let writes = [
+        Write::delete(path("rooms/3")),
+        Write::delete(path("rooms/4")),
+    ];
+    let changed = Write::set(path("rooms/5"), Data::parse(br#"{"v":2}"#).unwrap());
+    let new = Write::set(path("rooms/x"), Data::parse(br#"{"v":2}"#).unwrap());
+    let request = CommitRequest::of(writes.into_iter().chain([changed, new]).collect());
+    database.commit(request).await.unwrap();
+    // Readers that wait for the store are freed, and see what was acknowledged.
+    let expected = [
+        ("0", 1),
+        ("1", 1),
+        ("2", 1),
+        ("5", 2),
+        ("6", 1),
+        ("7", 1),
+        ("8", 1),
+        ("9", 1),
+    ];
+    let mut expected: Vec<_> = expected
+        .map(|(id, v)| (id.to_owned(), format!(r#"{{"v":{v}}}"#)))
+        .to_vec();
+    expected.push(("x".into(), r#"{"v":2}"#.into()));
+    assert_eq!(list(&database).await, expected);
+    assert_eq!(
+        database.health(),
+        Health::ReadOnly(ReadOnlyReason::StoreFailed)
+    );
+    let refused = set(&database, "rooms/y", "{}").await.unwrap_err();
+    assert_eq!(refused, CommitError::ReadOnly(ReadOnlyReason::StoreFailed));
+    assert_eq!(database.get(&path("rooms/3")).await.unwrap(), None);
+
+    let documents = snapshot(&database).await;
+    assert_eq!(documents.len(), expected.len());
+    assert!(matches!(
+        database.close().await,
+        Err(CloseError::StoreBehind)
+    ));
+    drop(database);
+
+    let database = Database::open(options, &mut |_| {}).unwrap();
+    assert_eq!(list(&database).await, expected, "from the log");
+    set(&database, "rooms/y", "{}").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_store_makes_the_database_read_only_and_hides_nothing() {
+    read_on_after_a_failed_apply(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panicking_store_is_a_failed_store() {
+    read_on_after_a_failed_apply(true).await;
+}
+
+/// A database whose log fails `operation` once `fails` is set.
+fn with_failing_log(
+    options: &Options,
+    operation: Operation,
+    fails: &Arc<AtomicBool>,
+) -> Result<Database, OpenError> {
+    let mut opened = open::open(options, &mut |_| {})?;
+    let log_epoch = opened.meta.meta().log_epoch;
+    let mut log_options = wellspring_log::Options::new(options.data_dir.join("log"), log_epoch);
+    let fails = Arc::clone(fails);
+    log_options.faults = Faults::new(move |what, _path| {
+        let hit = what == operation && fails.load(Ordering::Acquire);
+        if hit {
+            Err(io::Error::other("the disk failed"))
+        } else {
+            Ok(())
+        }
+    });
+    opened.log = Log::open(log_options, Witnesses::default())?;
+    start(opened, options.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_write_or_sync_leaves_the_outcome_unknown_and_the_rest_readable() {
+    for operation in [Operation::Write, Operation::Sync] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(directory.path());
+        let fails = Arc::new(AtomicBool::new(false));
+        let database = with_failing_log(&options, operation, &fails).unwrap();
+        set(&database, "rooms/1", "{}").await.unwrap();
+        let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Now);
+        let mut live = database.subscribe(request).unwrap();
+        fails.store(true, Ordering::Release);
+        let unknown = set(&database, "rooms/2", "{}").await.unwrap_err();
+        assert_eq!(unknown, CommitError::OutcomeUnknown, "{operation:?}");
+        assert_eq!(
+            database.visible(),
+            Sequence(1),
+            "only what is durable is seen"
+        );
+        assert_eq!(
+            database.health(),
+            Health::ReadOnly(ReadOnlyReason::LogFailed)
+        );
+        assert_eq!(database.get(&path("rooms/2")).await.unwrap(), None);
+        assert_eq!(list(&database).await.len(), 1);
+        let refused = set(&database, "rooms/3", "{}").await.unwrap_err();
+        assert_eq!(refused, CommitError::ReadOnly(ReadOnlyReason::LogFailed));
+        assert!(matches!(
+            live.next().await,
+            Ok(FeedMessage::Subscribed { .. })
+        ));
+        drop(live);
+        assert!(database.close().await.is_err(), "no mark of a clean close");
+        drop(database);
+
+        // The disk is well again: what was acknowledged is there, the unknown one whole or not.
+        let database = Database::open(options, &mut |_| {}).unwrap();
+        let found = list(&database).await.len();
+        assert!((1..=2).contains(&found), "{operation:?}: {found}");
+        assert_eq!(database.visible().0, found as u64);
+        set(&database, "rooms/3", "{}").await.unwrap();
+    }
+}
