@@ -97,9 +97,10 @@ pub(crate) fn subscribe(
     subscription.checkpoint_later();
     match subscription.request.from.clone() {
         From::Now => {
-            // Live at once: the queue starts at or before the pin, and what is not after the pin
-            // is dropped.
+            // Live at once. Registered first, then pinned at what is visible: so the queue starts
+            // at or before the pin, and what is not after the pin is dropped.
             let (registration, _handed_out) = subscription.register();
+            subscription.position = subscription.sources.read.visible.sequence();
             subscription.phase = Phase::Live(registration);
             subscription.subscribed(How::Live);
         }

@@ -1,5 +1,6 @@
 //! Subscriptions: order, views, resuming, falling behind, checkpoints, pages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wellspring_engine::{PageLimit, SubscribeError, SubscriptionError, TokenError};
@@ -46,6 +47,36 @@ async fn from_now_shows_what_is_committed_later_and_nothing_else() {
             (Op::Insert, None, "3".into())
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn from_now_misses_nothing_after_its_pin_while_others_write() {
+    let db = Arc::new(fixture());
+    let mut writers = tokio::task::JoinSet::new();
+    for n in 0..2 {
+        let db = Arc::clone(&db);
+        writers.spawn(async move {
+            loop {
+                db.set(&format!("rooms/{n}"), "{}").await;
+            }
+        });
+    }
+    let mut subscribers = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let db = Arc::clone(&db);
+        subscribers.spawn(async move {
+            for _ in 0..250 {
+                let mut now = db.subscribe(From::Now);
+                let FeedMessage::Subscribed { seq, .. } = now.next().await else {
+                    panic!("subscribed comes first");
+                };
+                now.until(seq.next()).await;
+                assert_eq!(now.changes[0].0, seq.next(), "the first after the pin");
+            }
+        });
+    }
+    subscribers.join_all().await;
+    writers.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
