@@ -299,9 +299,18 @@ mod tests {
     #[test]
     fn an_id_is_one_segment() {
         let rooms: CollectionPath = "rooms".parse().unwrap();
-        assert!(matches!(rooms.document("a/b"), Err(PathError::Slash { .. })));
-        assert!(matches!(rooms.document("a/b/c"), Err(PathError::Slash { .. })));
-        assert!(matches!(rooms.document(""), Err(PathError::EmptySegment { .. })));
+        assert!(matches!(
+            rooms.document("a/b"),
+            Err(PathError::Slash { .. })
+        ));
+        assert!(matches!(
+            rooms.document("a/b/c"),
+            Err(PathError::Slash { .. })
+        ));
+        assert!(matches!(
+            rooms.document(""),
+            Err(PathError::EmptySegment { .. })
+        ));
     }
 
     #[test]
