@@ -236,9 +236,10 @@ impl Database {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, ReadError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or(Err(ReadError::Cancelled))
+    match tokio::task::spawn_blocking(work).await {
+        Err(_) | Ok(Err(ReadError::Store(StoreError::Closed))) => Err(ReadError::Cancelled),
+        Ok(read) => read,
+    }
 }
 
 /// Checks what can be told from the request alone.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use wellspring_store::StoreError;
 use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
 use wellspring_types::{ResumeToken, Sequence, limits};
 
@@ -129,16 +130,12 @@ impl Subscription {
     /// Nothing is lost when the future is dropped: the next call goes on where it was.
     pub async fn next(&mut self) -> Result<FeedMessage, SubscriptionError> {
         loop {
-            match self.step().await {
-                Ok(Step::Message(message)) => {
+            match self.step().await? {
+                Step::Message(message) => {
                     self.checkpoint_later();
                     return Ok(message);
                 }
-                Ok(Step::Idle) => self.wait().await,
-                Err(error) => {
-                    self.phase = Phase::Over;
-                    return Err(error);
-                }
+                Step::Idle => self.wait().await,
             }
         }
     }
@@ -189,7 +186,16 @@ impl Subscription {
         }
     }
 
+    /// The next message, or the word that there is none now. After an error it is over.
     pub(super) async fn step(&mut self) -> Result<Step, SubscriptionError> {
+        let step = self.work().await;
+        if step.is_err() {
+            self.phase = Phase::Over;
+        }
+        step
+    }
+
+    async fn work(&mut self) -> Result<Step, SubscriptionError> {
         loop {
             if let Some(message) = self.outbox.pop_front() {
                 return Ok(Step::Message(message));
@@ -449,8 +455,10 @@ impl Subscription {
 
     /// Turns "not kept any more" into a declared gap.
     fn gap_or(&mut self, error: ReadError) -> Result<(), SubscriptionError> {
-        let ReadError::Log(wellspring_log::ReadError::BeforeOldest { oldest, .. }) = error else {
-            return Err(error.into());
+        let oldest = match error {
+            ReadError::Log(wellspring_log::ReadError::BeforeOldest { oldest, .. }) => oldest,
+            ReadError::Store(StoreError::Closed) => return Err(SubscriptionError::Closed),
+            error => return Err(error.into()),
         };
         if self.request.end_on_gap {
             return Err(SubscriptionError::TokenExpired { oldest });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wellspring_engine::{PageLimit, SubscribeError, SubscriptionError, TokenError};
+use wellspring_engine::{PageLimit, ReadError, SubscribeError, SubscriptionError, TokenError};
 use wellspring_types::feed::{Cause, Change, FeedMessage, From, How, Op, SubscribeRequest, View};
 use wellspring_types::{ResumeToken, Select, Sequence, Timestamp};
 
@@ -448,4 +448,22 @@ async fn closing_ends_subscriptions() {
     closed.unwrap();
     assert!(matches!(ended, Err(SubscriptionError::Closed)));
     assert!(matches!(live.next().await, Err(SubscriptionError::Closed)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_and_its_pages_end_with_the_database() {
+    let db = fixture();
+    db.set("rooms/1", "{}").await;
+    let snapshot = || db.database.subscribe(view(View::default(), From::Snapshot));
+    let (mut paged, mut streamed) = (snapshot().unwrap(), snapshot().unwrap());
+    db.database.close().await.unwrap();
+    for _ in 0..2 {
+        let page = paged.page(LIMIT, Duration::ZERO).await;
+        assert!(matches!(page, Err(SubscriptionError::Closed)), "{page:?}");
+    }
+    streamed.next().await.unwrap();
+    let ended = streamed.next().await;
+    assert!(matches!(ended, Err(SubscriptionError::Closed)), "{ended:?}");
+    let read = db.database.query(crate::common::query("rooms")).await;
+    assert!(matches!(read, Err(ReadError::Cancelled)), "{read:?}");
 }
