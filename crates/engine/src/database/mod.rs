@@ -318,7 +318,8 @@ impl Inner {
         if !level || self.read.visible.progress().frozen {
             return Err(CloseError::StoreBehind);
         }
-        self.meta.change(|meta| meta.clean_close = Some(head))?;
+        self.meta
+            .change(|meta| (meta.clean_close, meta.witnessed) = (true, head))?;
         Ok(())
     }
 }

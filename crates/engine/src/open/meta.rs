@@ -8,10 +8,10 @@
 //! | 8 | 4 | format version, 1 |
 //! | 12 | 4 | epoch that tokens are issued under |
 //! | 16 | 4 | epoch that the log was created under |
-//! | 20 | 1 | 1 if the next field was written by a clean close |
+//! | 20 | 1 | 1 if the database was closed cleanly and not opened since |
 //! | 21 | 1 | 1 if the stamp is known |
 //! | 22 | 2 | zero |
-//! | 24 | 8 | last sequence at the clean close |
+//! | 24 | 8 | a sequence that the log had reached for certain |
 //! | 32 | 32 | key that tokens are authenticated with |
 //! | 64 | 8 | number of the current `store/N` |
 //! | 72 | 16 | stamp: boot id |
@@ -43,8 +43,11 @@ pub(crate) struct Meta {
     pub(crate) log_epoch: Epoch,
     /// Key that tokens are authenticated with.
     pub(crate) token_key: [u8; 32],
-    /// The log's head at the clean close; `None` while open and after a crash.
-    pub(crate) clean_close: Option<Sequence>,
+    /// Whether the store was closed cleanly: not while open, nor after a crash.
+    pub(crate) clean_close: bool,
+    /// The log had everything up to here, when it was closed or when it was refused. It stays
+    /// when the mark goes: a log that is refused for its lost end is refused again.
+    pub(crate) witnessed: Sequence,
     /// Which `store/N` is current.
     pub(crate) store_number: u64,
     /// Under which boot and mount the store was opened last; `None` where it must not be trusted.
@@ -102,12 +105,9 @@ impl Meta {
         put(16, &self.log_epoch.0.to_le_bytes());
         put(
             20,
-            &[
-                u8::from(self.clean_close.is_some()),
-                u8::from(self.stamp.is_some()),
-            ],
+            &[u8::from(self.clean_close), u8::from(self.stamp.is_some())],
         );
-        put(24, &self.clean_close.unwrap_or_default().0.to_le_bytes());
+        put(24, &self.witnessed.0.to_le_bytes());
         put(32, &self.token_key);
         put(64, &self.store_number.to_le_bytes());
         if let Some(stamp) = &self.stamp {
@@ -143,7 +143,8 @@ impl Meta {
             epoch: Epoch(u32_at(12)),
             log_epoch: Epoch(u32_at(16)),
             token_key: array(bytes, 32),
-            clean_close: (bytes[20] == 1).then(|| Sequence(u64_at(24))),
+            clean_close: bytes[20] == 1,
+            witnessed: Sequence(u64_at(24)),
             store_number: u64_at(64),
             stamp: (bytes[21] == 1).then_some(stamp),
         })
@@ -166,7 +167,8 @@ mod tests {
             epoch: Epoch(5),
             log_epoch: Epoch(4),
             token_key: [9; 32],
-            clean_close: Some(Sequence(77)),
+            clean_close: true,
+            witnessed: Sequence(77),
             store_number: 3,
             stamp: Some(Stamp {
                 boot_id: [1; 16],
@@ -183,7 +185,7 @@ mod tests {
         for meta in [
             meta(),
             Meta {
-                clean_close: None,
+                clean_close: false,
                 stamp: None,
                 ..meta()
             },

@@ -129,14 +129,14 @@ pub(crate) fn open(
     fs::create_dir_all(data_dir).map_err(|source| io_error(data_dir, source))?;
     let lock = lock(data_dir)?;
     let meta = load_or_create(data_dir)?;
-    let clean_close = meta.clean_close;
+    let (clean_close, witnessed) = (meta.clean_close, meta.witnessed);
     let directory = store_directory(data_dir, meta.store_number);
     let same_boot = meta.stamp.is_some() && meta.stamp == Stamp::of(&directory);
-    let trusted = clean_close.is_some() || same_boot;
+    let trusted = clean_close || same_boot;
     // Before anything is opened: from here on a crash must not look like a clean close.
     let file = MetaFile(Arc::new(Mutex::new((data_dir.clone(), meta))));
     let stamp = if trusted { Stamp::of(&directory) } else { None };
-    file.change(|meta| (meta.clean_close, meta.stamp) = (None, stamp))?;
+    file.change(|meta| (meta.clean_close, meta.stamp) = (false, stamp))?;
 
     let store = if trusted {
         try_open(&directory, options)
@@ -149,12 +149,15 @@ pub(crate) fn open(
         .map_or(Sequence::ZERO, |store| store.applied().sequence);
     let witnesses = Witnesses {
         applied,
-        clean_close,
+        clean_close: Some(witnessed),
         ..Witnesses::default()
     };
     let mut log_options = wellspring_log::Options::new(data_dir.join("log"), file.meta().log_epoch);
     log_options.segment_bytes = options.segment_bytes;
-    let log = Log::open(log_options, witnesses)?;
+    let log = Log::open(log_options, witnesses).map_err(|refused| {
+        remember_witness(&file, applied);
+        refused
+    })?;
 
     let level = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
     remove_other_stores(data_dir, file.meta().store_number);
@@ -171,6 +174,16 @@ pub(crate) fn open(
         collections,
         unscrubbed,
     })
+}
+
+/// What the store knows of a log that was refused: it may not be trusted any more when the log is
+/// opened again, after the machine has started anew.
+fn remember_witness(meta: &MetaFile, applied: Sequence) {
+    if applied > meta.meta().witnessed
+        && let Err(error) = meta.change(|meta| meta.witnessed = applied)
+    {
+        tracing::error!(%error, %applied, "META does not say how far the log had come");
+    }
 }
 
 fn io_error(path: &Path, source: io::Error) -> OpenError {
@@ -210,7 +223,8 @@ fn load_or_create(data_dir: &Path) -> Result<Meta, OpenError> {
         epoch,
         log_epoch: epoch,
         token_key: random()?,
-        clean_close: None,
+        clean_close: false,
+        witnessed: Sequence::ZERO,
         store_number: 0,
         stamp: None,
     };

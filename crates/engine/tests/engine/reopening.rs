@@ -192,4 +192,12 @@ async fn a_log_cut_short_after_a_clean_close_is_damage_and_named() {
         OpenError::Log(wellspring_log::OpenError::Damaged(_))
     ));
     assert!(refused.to_string().contains(".seg"), "{refused}");
+
+    // Nor is it forgotten when the store, the other witness, is not there the next time.
+    fs::remove_dir_all(data.join("store")).unwrap();
+    let again = Database::open(options(&directory), &mut |_| {}).err();
+    assert!(matches!(
+        again,
+        Some(OpenError::Log(wellspring_log::OpenError::Damaged(_)))
+    ));
 }
