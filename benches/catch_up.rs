@@ -19,6 +19,7 @@ const CHANGES: u64 = 200_000;
 /// Of which in another, rare collection.
 const RARE: u64 = 200;
 const ROUNDS: usize = 5;
+const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -28,7 +29,7 @@ fn main() -> Result<()> {
 }
 
 async fn run() -> Result<()> {
-    let (database, directory) = database()?;
+    let (database, directory) = database(DIRECTORY)?;
     fill(&database).await?;
     println!("| {CHANGES} commits | min | median | max |\n| --- | --- | --- | --- |");
     let log = directory.path().join("data/log");

@@ -15,6 +15,7 @@ use wellspring_benches::{commit, database, document, per_second, print_row};
 
 const ROUND: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 5;
+const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -66,7 +67,7 @@ where
 }
 
 async fn engine(writers: usize) -> Result<f64> {
-    let (database, _directory) = database()?;
+    let (database, _directory) = database(DIRECTORY)?;
     let committing = database.clone();
     let rate = drive(writers, move |n| {
         let database = committing.clone();
@@ -82,7 +83,7 @@ async fn engine(writers: usize) -> Result<f64> {
 
 /// One thread that appends what waits and syncs once for all of it.
 async fn floor(writers: usize) -> Result<f64> {
-    let directory = tempfile::tempdir_in(".")?;
+    let directory = tempfile::tempdir_in(DIRECTORY)?;
     let path = directory.path().join("appended");
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     let (sender, receiver) = mpsc::channel(4096);

@@ -37,13 +37,13 @@ pub fn commit(n: u64) -> Result<CommitRequest> {
     )]))
 }
 
-/// A new database in a directory of its own, which goes with the returned guard. It is made under
-/// the working directory: a memory file system would make every sync free.
+/// A new database in a directory of its own under `parent`, which goes with the returned guard.
+/// The benchmarks give cargo's directory for them: `/tmp` may be in memory, where a sync is free.
 ///
 /// # Errors
 /// If the directory or the database cannot be made.
-pub fn database() -> Result<(Database, TempDir)> {
-    let directory = tempfile::tempdir_in(".")?;
+pub fn database(parent: &str) -> Result<(Database, TempDir)> {
+    let directory = tempfile::tempdir_in(parent)?;
     let options = Options::new(directory.path().join("data"));
     Ok((Database::open(options, &mut |_| {})?, directory))
 }
