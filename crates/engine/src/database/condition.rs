@@ -53,6 +53,11 @@ impl Condition {
         self.state.write().failed.get_or_insert(reason);
     }
 
+    /// Whether it is read-only until reopened.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state.read().failed.is_some()
+    }
+
     pub(crate) fn set_disk_full(&self, disk_full: bool) {
         if self.state.read().disk_full != disk_full {
             self.state.write().disk_full = disk_full;

@@ -18,7 +18,7 @@ use wellspring_types::{CollectionId, CollectionPath, Data, Document, DocumentPat
 use super::start::start;
 use super::{CloseError, Database, Health, ReadOnlyReason};
 use crate::commit::CommitError;
-use crate::open::{self, OpenError};
+use crate::open::{self, Meta, OpenError};
 use crate::options::Options;
 
 /// A store that fails from some moment on: half-way through a batch, as sled might.
@@ -26,6 +26,21 @@ struct FailingStore {
     inner: MemoryStore,
     fails: Arc<AtomicBool>,
     panics: bool,
+    /// Whether a scrub finds something else than was applied.
+    is_wrong: bool,
+    on_close: Box<dyn Fn() -> Result<(), StoreError> + Send + Sync>,
+}
+
+impl Default for FailingStore {
+    fn default() -> FailingStore {
+        FailingStore {
+            inner: MemoryStore::new(),
+            fails: Arc::default(),
+            panics: false,
+            is_wrong: false,
+            on_close: Box::new(|| Ok(())),
+        }
+    }
 }
 
 impl Store for FailingStore {
@@ -75,6 +90,9 @@ impl Store for FailingStore {
     }
 
     fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
+        if self.is_wrong {
+            return Err(StoreError::Wrong);
+        }
         self.inner.scrub_until(stop)
     }
 
@@ -83,7 +101,7 @@ impl Store for FailingStore {
     }
 
     fn close(self: Box<Self>) -> Result<(), StoreError> {
-        Ok(())
+        (self.on_close)()
     }
 }
 
@@ -131,18 +149,23 @@ async fn snapshot(database: &Database) -> Vec<Document> {
     }
 }
 
+fn with_store(options: &Options, store: FailingStore) -> Database {
+    let mut opened = open::open(options, &mut |_| {}).unwrap();
+    opened.unscrubbed = store.is_wrong;
+    opened.store = Box::new(store);
+    start(opened, options.clone()).unwrap()
+}
+
 async fn read_on_after_a_failed_apply(panics: bool) {
     let directory = tempfile::tempdir().unwrap();
     let options = options(directory.path());
-    let mut opened = open::open(&options, &mut |_| {}).unwrap();
     let fails = Arc::new(AtomicBool::new(false));
-    let inner = MemoryStore::new();
-    opened.store = Box::new(FailingStore {
-        inner,
+    let store = FailingStore {
         fails: Arc::clone(&fails),
         panics,
-    });
-    let database = start(opened, options.clone()).unwrap();
+        ..FailingStore::default()
+    };
+    let database = with_store(&options, store);
     for n in 0..10 {
         set(&database, &format!("rooms/{n}"), r#"{"v":1}"#)
             .await
@@ -211,8 +234,12 @@ fn with_failing_log(
     options: &Options,
     operation: Operation,
     fails: &Arc<AtomicBool>,
+    store: Option<FailingStore>,
 ) -> Result<Database, OpenError> {
     let mut opened = open::open(options, &mut |_| {})?;
+    if let Some(store) = store {
+        opened.store = Box::new(store);
+    }
     let log_epoch = opened.meta.meta().log_epoch;
     let mut log_options = wellspring_log::Options::new(options.data_dir.join("log"), log_epoch);
     let fails = Arc::clone(fails);
@@ -234,7 +261,7 @@ async fn a_failed_write_or_sync_leaves_the_outcome_unknown_and_the_rest_readable
         let directory = tempfile::tempdir().unwrap();
         let options = options(directory.path());
         let fails = Arc::new(AtomicBool::new(false));
-        let database = with_failing_log(&options, operation, &fails).unwrap();
+        let database = with_failing_log(&options, operation, &fails, None).unwrap();
         set(&database, "rooms/1", "{}").await.unwrap();
         let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Now);
         let mut live = database.subscribe(request).unwrap();
@@ -268,5 +295,90 @@ async fn a_failed_write_or_sync_leaves_the_outcome_unknown_and_the_rest_readable
         assert!((1..=2).contains(&found), "{operation:?}: {found}");
         assert_eq!(database.visible().0, found as u64);
         set(&database, "rooms/3", "{}").await.unwrap();
+    }
+}
+
+/// Whether the next opening trusts the store that is there.
+fn is_trusted(options: &Options) -> bool {
+    let meta = Meta::load(&options.data_dir).unwrap().unwrap();
+    meta.clean_close || meta.stamp.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_a_scrub_finds_wrong_is_not_trusted_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(directory.path());
+    let is_wrong = true;
+    let database = with_store(
+        &options,
+        FailingStore {
+            is_wrong,
+            ..FailingStore::default()
+        },
+    );
+    while database.health() == Health::Writable {
+        tokio::task::yield_now().await;
+    }
+    let closed = database.close().await;
+    assert!(matches!(closed, Err(CloseError::StoreBehind)), "{closed:?}");
+    assert!(!is_trusted(&options));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_close_is_not_trusted_again() {
+    for dropped in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(directory.path());
+        let on_close = Box::new(|| Err(StoreError::ApplyFailed));
+        let database = with_store(
+            &options,
+            FailingStore {
+                on_close,
+                ..FailingStore::default()
+            },
+        );
+        if !dropped {
+            let closed = database.close().await;
+            assert!(matches!(closed, Err(CloseError::Store(_))), "{closed:?}");
+        }
+        drop(database);
+        assert!(!is_trusted(&options), "dropped: {dropped}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_can_open_the_directory_before_the_store_is_closed() {
+    for (log_fails, dropped) in [(false, false), (false, true), (true, false)] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(directory.path());
+        let closed = Arc::new(AtomicBool::new(false));
+        let (lock, closing) = (options.data_dir.join("LOCK"), Arc::clone(&closed));
+        let on_close = Box::new(move || {
+            let lock = std::fs::File::open(&lock).unwrap();
+            closing.store(lock.try_lock().is_err(), Ordering::Release);
+            Ok(())
+        });
+        let store = FailingStore {
+            on_close,
+            ..FailingStore::default()
+        };
+        let fails = Arc::new(AtomicBool::new(false));
+        let database = with_failing_log(&options, Operation::Sync, &fails, Some(store)).unwrap();
+        // A reader that holds on to the store does not keep it open.
+        let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Now);
+        let _reader = database.subscribe(request).unwrap();
+        fails.store(log_fails, Ordering::Release);
+        set(&database, "rooms/1", "{}").await.ok();
+        if !dropped {
+            let closed = database.close().await;
+            assert_eq!(closed.is_err(), log_fails, "{closed:?}");
+        }
+        drop(database);
+        assert!(
+            closed.load(Ordering::Acquire),
+            "log fails: {log_fails}, dropped: {dropped}"
+        );
+        let lock = std::fs::File::open(options.data_dir.join("LOCK")).unwrap();
+        lock.try_lock().unwrap();
     }
 }

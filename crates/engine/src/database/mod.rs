@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use wellspring_log::Log;
 use wellspring_store::StoreError;
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::query::{Page, Query};
@@ -310,18 +311,36 @@ impl Inner {
             .lock()
             .take()
             .ok_or(CloseError::AlreadyClosed)?;
-        let log = running.stop()?;
-        let head = log.reader().head();
-        log.close()?;
-        let level = self.read.store.applied()?.sequence == head;
-        self.read.store.close()?;
-        if !level || self.read.visible.progress().frozen {
+        let (log, _lock) = running.stop();
+        let log = log.and_then(close_log);
+        let applied = self.read.store.applied();
+        // Whatever became of the log: the next opening needs the store's files.
+        let store = self.close_store();
+        let head = log?;
+        store?;
+        // A store that a scrub has found wrong has applied everything too.
+        if applied?.sequence != head || self.condition.has_failed() {
             return Err(CloseError::StoreBehind);
         }
         self.meta
             .change(|meta| (meta.clean_close, meta.witnessed) = (true, head))?;
         Ok(())
     }
+
+    fn close_store(&self) -> Result<(), StoreError> {
+        let closed = self.read.store.close();
+        if closed.is_err() {
+            self.meta.distrust_store();
+        }
+        closed
+    }
+}
+
+/// Closes the log and tells its end.
+fn close_log(log: Log) -> Result<Sequence, CloseError> {
+    let head = log.reader().head();
+    log.close()?;
+    Ok(head)
 }
 
 impl Drop for Inner {
@@ -332,7 +351,7 @@ impl Drop for Inner {
         };
         self.pipeline.close();
         // As after a crash: what could not be closed is found at the next opening.
-        running.stop().ok();
-        self.read.store.close().ok();
+        let (_log, _lock) = running.stop();
+        self.close_store().ok();
     }
 }

@@ -31,12 +31,13 @@ pub(super) struct Running {
     apply_queue: Arc<ApplyQueue>,
     ring: Arc<Ring>,
     stop_scrub: Arc<AtomicBool>,
-    _lock: File,
+    lock: File,
 }
 
 impl Running {
-    /// Ends the threads in the order of the data's way: the pipeline must be closed.
-    pub(super) fn stop(self) -> Result<Log, CloseError> {
+    /// Ends the threads in the order of the data's way: the pipeline must be closed. The lock is
+    /// to be held until everything else is closed too.
+    pub(super) fn stop(self) -> (Result<Log, CloseError>, File) {
         let log = self.writer.join();
         self.apply_queue.close();
         let applied = self.apply.join();
@@ -44,10 +45,9 @@ impl Running {
         let handed_out = self.hub.join();
         self.stop_scrub.store(true, Ordering::Relaxed);
         let scrubbed = self.scrub.map_or(Ok(()), JoinHandle::join);
-        for ended in [applied, handed_out, scrubbed] {
-            ended.map_err(|_panic| CloseError::Panicked)?;
-        }
-        log.map_err(|_panic| CloseError::Panicked)
+        let panicked = [applied, handed_out, scrubbed].iter().any(Result::is_err);
+        let log = log.ok().filter(|_| !panicked);
+        (log.ok_or(CloseError::Panicked), self.lock)
     }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         apply_queue: Arc::clone(&parts.apply_queue),
         ring: Arc::clone(&parts.ring),
         stop_scrub,
-        _lock: opened.lock,
+        lock: opened.lock,
     };
     let inner = Inner {
         feed: parts.feed_sources(),
@@ -207,9 +207,7 @@ impl Parts {
         move |error| {
             tracing::error!(%error, "the store failed; read-only until reopened");
             condition.fail(ReadOnlyReason::StoreFailed);
-            if let Err(error) = meta.change(|meta| meta.stamp = None) {
-                tracing::error!(%error, "META still names the failed store");
-            }
+            meta.distrust_store();
         }
     }
 }

@@ -109,6 +109,13 @@ impl MetaFile {
         Ok(())
     }
 
+    /// Has the next opening build the store again, unless the store is closed cleanly.
+    pub(crate) fn distrust_store(&self) {
+        if let Err(error) = self.change(|meta| meta.stamp = None) {
+            tracing::error!(%error, "META still names the failed store");
+        }
+    }
+
     pub(crate) fn meta(&self) -> Meta {
         self.0.lock().1.clone()
     }
