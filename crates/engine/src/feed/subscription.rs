@@ -110,7 +110,7 @@ pub(crate) fn subscribe(
             subscription.position = Sequence(subscription.sources.read.log.oldest().0 - 1);
             subscription.subscribed(How::Resumed);
         }
-        From::Token(token) => subscription.resume(&token, visible)?,
+        From::Token(token) => subscription.resume(&token)?,
         From::Time(time) => {
             let log = subscription.sources.read.log.clone();
             let locate = move || Ok(log.first_at(time)?);
@@ -272,7 +272,7 @@ impl Subscription {
     }
 
     /// Goes on after a token.
-    fn resume(&mut self, token: &ResumeToken, visible: Sequence) -> Result<(), SubscribeError> {
+    fn resume(&mut self, token: &ResumeToken) -> Result<(), SubscribeError> {
         let opened = self.sources.sealer.open(token.as_str())?;
         let (at, snapshot) = match opened.place {
             Place::Position(position) => (position, None),
@@ -292,7 +292,8 @@ impl Subscription {
         if opened.epoch != self.sources.sealer.epoch() {
             return self.start_over(ResetReason::Epoch);
         }
-        if at > visible {
+        // The log's head, not what is visible: the position of a time may be ahead of that.
+        if at > self.sources.read.log.head() {
             (self.sources.lost_future)(at);
             return self.start_over(ResetReason::Epoch);
         }
