@@ -75,14 +75,17 @@ impl Visible {
         (overlay.visible, overlay.documents.get(path).cloned())
     }
 
-    /// What the overlay holds of one collection; only for a frozen one, which is a rare state.
-    pub(crate) fn of_collection(&self, collection: &str) -> Vec<(DocumentPath, Pending)> {
+    /// The last visible sequence, and what the overlay holds of one collection at it; only for a
+    /// frozen one, which is a rare state.
+    pub(crate) fn of_collection(
+        &self,
+        collection: &str,
+    ) -> (Sequence, Vec<(DocumentPath, Pending)>) {
         let overlay = self.overlay.read();
         let of_it = overlay.documents.iter();
         let of_it = of_it.filter(|(path, _)| path.collection_str() == collection);
-        of_it
-            .map(|(path, pending)| (path.clone(), pending.clone()))
-            .collect()
+        let of_it = of_it.map(|(path, pending)| (path.clone(), pending.clone()));
+        (overlay.visible, of_it.collect())
     }
 
     /// Makes a durable group visible.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use wellspring_log::{Faults, Log, Operation, Witnesses};
 use wellspring_store::{
@@ -28,6 +28,8 @@ struct FailingStore {
     panics: bool,
     /// Whether a scrub finds something else than was applied.
     is_wrong: bool,
+    /// Pages whose documents are all deleted while they are read.
+    empty_pages: AtomicUsize,
     on_close: Box<dyn Fn() -> Result<(), StoreError> + Send + Sync>,
 }
 
@@ -38,6 +40,7 @@ impl Default for FailingStore {
             fails: Arc::default(),
             panics: false,
             is_wrong: false,
+            empty_pages: AtomicUsize::new(0),
             on_close: Box::new(|| Ok(())),
         }
     }
@@ -74,6 +77,12 @@ impl Store for FailingStore {
         after: Option<&str>,
         limit: ScanLimit,
     ) -> Result<ScanPage, StoreError> {
+        let left = self.empty_pages.load(Ordering::Relaxed);
+        if left > 0 {
+            self.empty_pages.store(left - 1, Ordering::Relaxed);
+            let (entries, end) = (Vec::new(), false);
+            return Ok(ScanPage { entries, end });
+        }
         self.inner.scan(collection, after, limit)
     }
 
@@ -381,4 +390,16 @@ async fn nobody_else_can_open_the_directory_before_the_store_is_closed() {
         let lock = std::fs::File::open(options.data_dir.join("LOCK")).unwrap();
         lock.try_lock().unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_deleted_while_it_was_read_does_not_end_a_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FailingStore {
+        empty_pages: AtomicUsize::new(2),
+        ..FailingStore::default()
+    };
+    let database = with_store(&options(directory.path()), store);
+    set(&database, "rooms/1", "{}").await.unwrap();
+    assert_eq!(list(&database).await.len(), 1);
 }

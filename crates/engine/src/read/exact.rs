@@ -16,6 +16,7 @@ use wellspring_types::{CollectionId, CollectionPath, Document, DocumentPath, Seq
 
 use super::{ReadError, Sources, document_of};
 use crate::commit::{Commit, DocumentChange};
+use crate::visible::Pending;
 
 /// Documents of one page, at most.
 const PAGE_DOCUMENTS: usize = 512;
@@ -113,9 +114,14 @@ impl Exact {
             documents: PAGE_DOCUMENTS,
             bytes: bytes_max,
         };
-        let scan = sources
-            .store
-            .scan(collection, self.cursor.as_deref(), limit)?;
+        let scan = loop {
+            let cursor = self.cursor.as_deref();
+            let scan = sources.store.scan(collection, cursor, limit)?;
+            if scan.end || !scan.entries.is_empty() {
+                break scan;
+            }
+            // Everything that had filled the page was deleted while it was read.
+        };
         let read_through = if scan.end {
             None
         } else {
@@ -136,11 +142,12 @@ impl Exact {
     /// Brings `changed` up to everything that the page just read may show.
     fn feed(&mut self, sources: &Sources, collection: CollectionId) -> Result<(), Overrun> {
         let progress = sources.visible.progress();
-        // A store that failed in the middle of a batch may show any of what was visible.
-        let through = if progress.frozen {
-            sources.visible.sequence()
+        // A store that failed in the middle of a batch may show any of what was visible. The group
+        // that was under way becomes visible after that: what was and the overlay go together.
+        let (through, frozen) = if progress.frozen {
+            sources.visible.of_collection(self.collection.as_str())
         } else {
-            progress.begun
+            (progress.begun, Vec::new())
         };
         if through > self.fed {
             for record in sources.log.read(self.fed, through, Some(collection)) {
@@ -158,9 +165,7 @@ impl Exact {
             }
             self.fed = through;
         }
-        if progress.frozen {
-            self.note_frozen(sources);
-        }
+        self.note_frozen(frozen);
         Ok(())
     }
 
@@ -176,9 +181,10 @@ impl Exact {
         }
     }
 
-    /// What a frozen store may lack is in the overlay, which stays as it is.
-    fn note_frozen(&mut self, sources: &Sources) {
-        for (path, pending) in sources.visible.of_collection(self.collection.as_str()) {
+    /// What a frozen store may lack is in the overlay. What is newer than the pin there is noted
+    /// already.
+    fn note_frozen(&mut self, overlay: Vec<(DocumentPath, Pending)>) {
+        for (path, pending) in overlay {
             let ahead = self
                 .cursor
                 .as_deref()
