@@ -41,9 +41,9 @@ impl Space {
             self.looked = Some(Instant::now());
             self.written = 0;
             // A file system that does not answer is found out by the write itself.
-            self.enough = rustix::fs::statvfs(&self.directory).is_ok_and(|status| {
-                status.f_bavail.saturating_mul(status.f_frsize) >= self.reserve_bytes
-            });
+            let free_bytes = rustix::fs::statvfs(&self.directory)
+                .map(|status| status.f_bavail.saturating_mul(status.f_frsize));
+            self.enough = free_bytes.unwrap_or(u64::MAX) >= self.reserve_bytes;
         }
         self.enough
     }
