@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use wellspring_types::write::{CommitRequest, CommitResult, WriteAction};
-use wellspring_types::{Sequence, Timestamp};
+use wellspring_types::write::{CommitRequest, CommitResult, Read, TransformOperation, WriteAction};
+use wellspring_types::{Object, Sequence, Timestamp, Value, limits};
 
 use crate::commit::CommitError;
 
@@ -109,14 +109,85 @@ impl Pipeline {
 
 /// About how much memory a request takes while it waits.
 fn request_bytes(request: &CommitRequest) -> usize {
-    let write_bytes = |action: &WriteAction| match action {
-        WriteAction::Insert(data) | WriteAction::Set(data) => data.as_bytes().len(),
-        WriteAction::Update { patch, .. } => 64 * patch.len(),
-        WriteAction::Delete => 0,
-    };
     let writes = request
         .writes
         .iter()
-        .map(|w| 128 + w.path.as_str().len() + write_bytes(&w.action));
-    256 + writes.sum::<usize>() + 128 * request.reads.len()
+        .map(|w| 128 + w.path.as_str().len() + action_bytes(&w.action));
+    let reads = request.reads.iter().map(|read| match read {
+        Read::Document { path, .. } => 128 + path.as_str().len(),
+        Read::Query { filter, .. } => {
+            128 + filter.as_ref().map_or(0, |filter| filter.to_string().len())
+        }
+    });
+    256 + writes.sum::<usize>() + reads.sum::<usize>()
+}
+
+fn action_bytes(action: &WriteAction) -> usize {
+    match action {
+        WriteAction::Insert(data) | WriteAction::Set(data) => data.as_bytes().len(),
+        WriteAction::Update { patch, transforms } => {
+            let transforms = transforms.iter().map(|transform| {
+                let operands = match &transform.operation {
+                    TransformOperation::ArrayUnion(values)
+                    | TransformOperation::ArrayRemove(values) => {
+                        values.iter().map(value_bytes).sum()
+                    }
+                    _ => limits::NUMBER_BYTES_MAX,
+                };
+                transform.field.as_str().len() + operands
+            });
+            object_bytes(patch) + transforms.sum::<usize>()
+        }
+        WriteAction::Delete => 0,
+    }
+}
+
+fn object_bytes(object: &Object) -> usize {
+    let members = object.iter();
+    let members = members.map(|(key, value)| 48 + key.len() + value_bytes(value));
+    64 + members.sum::<usize>()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let inside = match value {
+        Value::Null | Value::Bool(_) => 0,
+        Value::Number(number) => number.as_str().len(),
+        Value::String(text) => text.len(),
+        Value::Array(elements) => elements.iter().map(value_bytes).sum(),
+        Value::Object(object) => object_bytes(object),
+    };
+    size_of::<Value>() + inside
+}
+
+#[cfg(test)]
+mod tests {
+    use wellspring_types::Data;
+    use wellspring_types::write::{Transform, Write};
+
+    use super::*;
+
+    #[test]
+    fn a_request_counts_at_least_the_bytes_that_it_brings() {
+        let text = format!(r#"{{"a":[{{"b":"{}"}}]}}"#, "x".repeat(1 << 19));
+        let data = Data::parse(text.as_bytes()).unwrap();
+        let union = TransformOperation::ArrayUnion(vec![Value::Object(data.object().clone())]);
+        let path = || "rooms/1".parse().unwrap();
+        let mut transformed = Write::update(path(), Object::new());
+        transformed.action = WriteAction::Update {
+            patch: Object::new(),
+            transforms: vec![Transform {
+                field: "a".parse().unwrap(),
+                operation: union,
+            }],
+        };
+        let writes = [
+            Write::set(path(), data.clone()),
+            Write::update(path(), data.object().clone()),
+            transformed,
+        ];
+        for write in writes {
+            let bytes = request_bytes(&CommitRequest::of(vec![write]));
+            assert!((text.len()..2 * text.len()).contains(&bytes), "{bytes}");
+        }
+    }
 }
