@@ -49,15 +49,6 @@ impl Tasks {
     }
 }
 
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, task: F) {
-        self.spawn(task);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

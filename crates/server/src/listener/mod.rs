@@ -2,6 +2,7 @@
 
 mod accept;
 mod places;
+mod progress;
 mod serve;
 mod sniff;
 mod socket;

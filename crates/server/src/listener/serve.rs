@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use super::places::Place;
+use super::progress::{self, StreamTasks};
 use super::sniff::read_first_bytes;
 use super::socket::Socket;
 use crate::config::Config;
@@ -67,9 +68,10 @@ pub(super) async fn serve<H: Handler>(
     let io = TokioIo::new(Socket::new(stream, first, stalled, Some(place)));
     let service = service_fn(move |request: Request<Incoming>| {
         let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.answer(request).await) }
+        async move { Ok::<_, Infallible>(progress::watch(handler.answer(request).await)) }
     });
-    let builder = builder(config, tasks);
+    let patience = stalled;
+    let builder = builder(config, StreamTasks { tasks, patience });
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -83,8 +85,8 @@ pub(super) async fn serve<H: Handler>(
     }
 }
 
-fn builder(config: &Config, tasks: Tasks) -> Builder<Tasks> {
-    let mut builder = Builder::new(tasks);
+fn builder(config: &Config, streams: StreamTasks) -> Builder<StreamTasks> {
+    let mut builder = Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())

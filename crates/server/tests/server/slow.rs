@@ -1,6 +1,11 @@
 //! Clients that read slowly, or not at all.
 
-use crate::support::{Lines, TestServer, elements, number, parse, request, text, with};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::support::{Lines, PATIENCE, TestServer, elements, number, parse, request, text, with};
 
 /// Large enough that a few fill what the system buffers for a socket.
 const LARGE: usize = 900_000;
@@ -126,4 +131,36 @@ async fn a_grpc_stream_that_is_read_late_loses_nothing() {
         }
     }
     assert_eq!(seen, (1..=30).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_http2_response_that_is_not_taken_is_reset_and_the_connection_goes_on() {
+    let server = TestServer::start_with(|settings| settings.stalled_write_ms = Some(300)).await;
+    fill(&server, 1).await;
+    let stream = TcpStream::connect(server.address()).await.unwrap();
+    // The window never opens, while the connection itself stays alive.
+    let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
+    tokio::task::spawn(connection);
+    let mut get = |method: &str, path: &str| {
+        let uri = format!("http://localhost{path}");
+        let request = http::Request::builder().method(method).uri(uri);
+        sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap())
+    };
+    for path in [
+        "/v1/documents/a/0",
+        "/v1/documents/a",
+        "/v1/changes/a?from=beginning",
+    ] {
+        let mut body = get("GET", path).await.unwrap().into_body();
+        let ended = timeout(PATIENCE, body.frame()).await.expect("it is reset");
+        assert!(ended.expect("more than nothing").is_err(), "{path}");
+    }
+    assert_eq!(
+        get("HEAD", "/v1/documents/a/0").await.unwrap().status(),
+        200
+    );
 }
