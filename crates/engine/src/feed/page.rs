@@ -33,7 +33,8 @@ pub struct FeedPage {
 
 impl Subscription {
     /// A page of what has happened; if nothing has, waits up to `wait` for something. The token
-    /// in the page, with a new subscription, goes on after it.
+    /// in the page, with a new subscription, goes on after it. A page that reads the log for as
+    /// long as the checkpoint interval and finds nothing ends there, with more to come.
     ///
     /// # Errors
     /// When the subscription is over.
@@ -43,6 +44,7 @@ impl Subscription {
         wait: Duration,
     ) -> Result<FeedPage, SubscriptionError> {
         let deadline = Instant::now() + wait;
+        self.checkpoint_later();
         let mut page = Building {
             messages: Vec::new(),
             bytes: 0,
@@ -50,12 +52,19 @@ impl Subscription {
         };
         let mut waited = false;
         let mut asked = false;
-        loop {
+        let more = loop {
             if page.is_full(limit) {
-                break;
+                break true;
             }
             match self.step().await? {
-                Step::Message(FeedMessage::Checkpoint { token, .. }) => page.token = Some(token),
+                Step::Message(FeedMessage::Checkpoint { token, .. }) => {
+                    page.token = Some(token);
+                    // Whoever asks would not wait for the end of a long log, and then ask for the
+                    // same again.
+                    if self.is_catching_up() {
+                        break true;
+                    }
+                }
                 Step::Message(message) => page.push(message),
                 // Everything visible by now is queued before the checkpoint: behind it the page is
                 // whole, what its reader has committed included, and its token as new as can be.
@@ -63,7 +72,7 @@ impl Subscription {
                     asked = true;
                     self.request_checkpoint_of_all_visible().await;
                 }
-                Step::Idle if waited || page.has_news() => break,
+                Step::Idle if waited || page.has_news() => break false,
                 Step::Idle => {
                     waited = tokio::time::timeout_at(deadline, self.wait())
                         .await
@@ -72,8 +81,7 @@ impl Subscription {
                     asked = !waited;
                 }
             }
-        }
-        let more = page.is_full(limit);
+        };
         self.finish(page, more)
     }
 

@@ -231,7 +231,11 @@ impl Subscription {
         }
     }
 
-    fn checkpoint_later(&mut self) {
+    pub(super) fn is_catching_up(&self) -> bool {
+        matches!(self.phase, Phase::CatchUp(_) | Phase::CatchUpWork(..))
+    }
+
+    pub(super) fn checkpoint_later(&mut self) {
         let interval_ms = self
             .request
             .checkpoint_interval_ms

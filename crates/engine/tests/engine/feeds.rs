@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wellspring_engine::{PageLimit, ReadError, SubscribeError, SubscriptionError, TokenError};
 use wellspring_types::feed::{Cause, Change, FeedMessage, From, How, Op, SubscribeRequest, View};
+use wellspring_types::write::Write;
 use wellspring_types::{ResumeToken, Select, Sequence, Timestamp};
 
 use crate::common::{Fixture, Subscriber, filter, fixture, fixture_with, set};
@@ -466,4 +467,39 @@ async fn a_snapshot_and_its_pages_end_with_the_database() {
     assert!(matches!(ended, Err(SubscriptionError::Closed)), "{ended:?}");
     let read = db.database.query(crate::common::query("rooms")).await;
     assert!(matches!(read, Err(ReadError::Cancelled)), "{read:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_finds_nothing_for_long_ends_where_it_has_come_to() {
+    let db = fixture_with(|options| options.segment_bytes = 8 << 20);
+    // What takes long to read.
+    let json = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(500_000));
+    let large = crate::common::data(&json);
+    for n in 0..18 {
+        let write = Write::set(crate::common::path(&format!("rooms/{n}")), large.clone());
+        db.commit(vec![write]).await;
+    }
+    let last = db.set("rooms/wanted", r#"{"wanted":true}"#).await;
+    let mut from = From::Beginning;
+    let mut ended_early = 0;
+    loop {
+        let wanted = View {
+            filter: Some(filter(r#"{"wanted":true}"#)),
+            ..View::default()
+        };
+        let request = SubscribeRequest {
+            checkpoint_interval_ms: 100,
+            ..view(wanted, from)
+        };
+        let mut subscription = db.database.subscribe(request).unwrap();
+        let page = subscription.page(LIMIT, Duration::ZERO).await.unwrap();
+        if let Some(FeedMessage::Changes { commits, .. }) = page.messages.last() {
+            assert_eq!(commits[0].seq, last);
+            break;
+        }
+        assert!(page.more);
+        ended_early += 1;
+        from = From::Token(page.token);
+    }
+    assert!(ended_early > 0);
 }
