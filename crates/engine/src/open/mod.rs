@@ -133,7 +133,7 @@ pub(crate) fn open(
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Opened, OpenError> {
     let data_dir = &options.data_dir;
-    fs::create_dir_all(data_dir).map_err(|source| io_error(data_dir, source))?;
+    create_directory(data_dir).map_err(|source| io_error(data_dir, source))?;
     let lock = lock(data_dir)?;
     let meta = load_or_create(data_dir)?;
     let (clean_close, witnessed) = (meta.clean_close, meta.witnessed);
@@ -161,10 +161,8 @@ pub(crate) fn open(
     };
     let mut log_options = wellspring_log::Options::new(data_dir.join("log"), file.meta().log_epoch);
     log_options.segment_bytes = options.segment_bytes;
-    let log = Log::open(log_options, witnesses).map_err(|refused| {
-        remember_witness(&file, applied);
-        refused
-    })?;
+    let log = Log::open(log_options, witnesses)
+        .inspect_err(|_refused| remember_witness(&file, applied))?;
 
     let level = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
     remove_other_stores(data_dir, file.meta().store_number);
@@ -198,6 +196,19 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
         path: path.to_owned(),
         source,
     }
+}
+
+/// Makes a directory and those above it, durably: the files in it are no more durable than its name.
+fn create_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let parent = directory.parent().filter(|p| !p.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    create_directory(parent)?;
+    // `create_dir_all`, as another process may be making it too.
+    fs::create_dir_all(directory)?;
+    File::open(parent)?.sync_all()
 }
 
 fn lock(data_dir: &Path) -> Result<File, OpenError> {

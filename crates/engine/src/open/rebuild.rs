@@ -12,7 +12,7 @@ use crate::apply::MutationLedger;
 use crate::collections::Collections;
 use crate::commit::Commit;
 use crate::options::Options;
-use crate::read::ReadError;
+use crate::read::ReadError::{self, UnknownCollection};
 
 /// Changes and bytes of one batch.
 const BATCH_CHANGES: usize = 256;
@@ -55,7 +55,8 @@ pub(super) fn bring_up(
                     unscrubbed,
                 });
             }
-            Err(OpenError::Store(error)) => {
+            // The store says which collections there were before: it may have lost one.
+            Err(error @ (OpenError::Store(_) | OpenError::Read(UnknownCollection { .. }))) => {
                 tracing::error!(%error, "the store is wrong; it is built again from the log");
             }
             Err(error) => return Err(error),
