@@ -24,7 +24,8 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Bytes of before images that an exact read may hold before it starts over.
     pub exact_read_bytes_max: usize,
-    /// Longest time that one query may scan, in milliseconds.
+    /// Longest time that one query may scan, or a commit's reads may be searched for changes, in
+    /// milliseconds.
     pub query_scan_ms_max: u64,
     /// Free bytes on the file system below which commits are refused.
     pub reserve_bytes: u64,

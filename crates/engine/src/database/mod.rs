@@ -7,6 +7,7 @@ mod start;
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -223,10 +224,15 @@ impl Database {
             return Ok(visible);
         }
         let sources = self.inner.read.clone();
+        let cancelled = Cancelled::default();
+        let _on_drop = cancelled.on_drop();
+        let time_max = Duration::from_millis(self.inner.bounds.scan_ms_max);
         let check = move || {
+            let started = Instant::now();
+            let goes_on = || !cancelled.is_set() && started.elapsed() <= time_max;
             queries
                 .iter()
-                .try_for_each(|read| check_read(&sources, read, visible))
+                .try_for_each(|read| check_read(&sources, read, visible, goes_on))
         };
         let checked = tokio::task::spawn_blocking(check).await;
         checked.map_err(|_panicked| CommitError::StoreFailed)??;
@@ -268,8 +274,14 @@ fn check_request(request: &CommitRequest) -> Result<(), CommitError> {
     }
 }
 
-/// Whether nothing that a query read has changed from its sequence through `visible`.
-fn check_read(sources: &Sources, read: &Read, visible: Sequence) -> Result<(), CommitError> {
+/// Whether nothing that a query read has changed from its sequence through `visible`. It may have,
+/// if that is so long ago that `goes_on` ends the search.
+fn check_read(
+    sources: &Sources,
+    read: &Read,
+    visible: Sequence,
+    goes_on: impl Fn() -> bool,
+) -> Result<(), CommitError> {
     let Read::Query {
         collection,
         filter,
@@ -291,11 +303,8 @@ fn check_read(sources: &Sources, read: &Read, visible: Sequence) -> Result<(), C
         // What is not kept any more may have changed.
         let record = record.map_err(|_not_kept| conflict())?;
         let commit = Commit::from_record(record, &sources.collections).ok_or_else(conflict)?;
-        if commit
-            .changes
-            .iter()
-            .any(|change| matches(filter.as_ref(), change).any())
-        {
+        let changed = |change| matches(filter.as_ref(), change).any();
+        if commit.changes.iter().any(changed) || !goes_on() {
             return Err(conflict());
         }
     }

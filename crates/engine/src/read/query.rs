@@ -26,6 +26,10 @@ pub(crate) struct Cancelled(Arc<AtomicBool>);
 pub(crate) struct CancelOnDrop(Cancelled);
 
 impl Cancelled {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Memory::Relaxed)
+    }
+
     pub(crate) fn on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(self.clone())
     }
@@ -259,7 +263,7 @@ fn scan(
         planned.changed_bytes_max,
     );
     loop {
-        if cancelled.0.load(Memory::Relaxed) {
+        if cancelled.is_set() {
             return Err(ReadError::Cancelled.into());
         }
         if Instant::now() > planned.deadline.at {

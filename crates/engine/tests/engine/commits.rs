@@ -319,3 +319,22 @@ async fn after_closing_nothing_is_accepted() {
     let error = refused(&db, CommitRequest::of(vec![set("rooms/2", "{}")])).await;
     assert_eq!(error, CommitError::Closed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_of_too_long_ago_is_a_conflict_rather_than_a_long_search() {
+    let db = fixture_with(|options| options.query_scan_ms_max = 0);
+    db.set("rooms/1", r#"{"open":false}"#).await;
+    let since = |at| CommitRequest {
+        reads: vec![Read::Query {
+            collection: "rooms".parse().unwrap(),
+            filter: Some(filter(r#"{"open":true}"#)),
+            at: Sequence(at),
+        }],
+        ..CommitRequest::of(vec![set("rooms/2", "{}")])
+    };
+    assert!(matches!(
+        refused(&db, since(0)).await,
+        CommitError::Conflict { .. }
+    ));
+    db.database.commit(since(1)).await.unwrap();
+}
