@@ -15,6 +15,7 @@ use tonic::body::Body;
 use tonic::service::Routes;
 use tower::ServiceExt;
 use wellspring_protocol::error::{Code, WireError};
+use wellspring_types::limits::REQUEST_BYTES_MAX;
 
 use super::deadline::Deadline;
 use crate::http::body;
@@ -24,6 +25,8 @@ use crate::shared::Shared;
 const OURS: &str = "/wellspring.v1.";
 /// Bytes before a message: whether it is compressed, and its length.
 const MESSAGE_HEADER_BYTES: usize = 5;
+/// Bytes of a request's body.
+const BODY_BYTES_MAX: usize = MESSAGE_HEADER_BYTES + REQUEST_BYTES_MAX;
 
 /// Answers a request.
 pub(super) async fn pass(
@@ -48,11 +51,9 @@ async fn enter(
     if is_ours {
         let (parts, body) = request.into_parts();
         let message = deadline
-            .bound(body::read(body, shared.body_timeout()))
+            .bound(body::read(body, BODY_BYTES_MAX, shared.body_timeout()))
             .await??;
-        if message.len() < MESSAGE_HEADER_BYTES {
-            return Err(WireError::invalid_argument("the request has no message"));
-        }
+        check_framing(&message)?;
         request = Request::from_parts(parts, Body::new(Full::new(message)));
     }
     let Ok(response) = deadline.bound(routes.oneshot(request)).await?;
@@ -68,6 +69,34 @@ async fn enter(
         ended: false,
     };
     Ok(Response::from_parts(parts, Body::new(body)))
+}
+
+/// Refuses a body that is not exactly one message. The library takes the first of several, and
+/// calls the server defective where it is the client's framing that is wrong.
+fn check_framing(body: &[u8]) -> Result<(), WireError> {
+    let Some((&[compressed, a, b, c, d], message)) = body.split_first_chunk() else {
+        return Err(WireError::invalid_argument("the request has no message"));
+    };
+    match compressed {
+        0 => {}
+        1 => {
+            return Err(WireError::unimplemented(
+                "compressed messages are not taken",
+            ));
+        }
+        flag => {
+            let told = format!("a message begins with 0, or 1 if it is compressed, not {flag}");
+            return Err(WireError::invalid_argument(told));
+        }
+    }
+    let declared = u32::from_be_bytes([a, b, c, d]);
+    if usize::try_from(declared).is_ok_and(|declared| declared == message.len()) {
+        return Ok(());
+    }
+    Err(WireError::invalid_argument(format!(
+        "the request is not one message: {declared} bytes are announced, and {} follow",
+        message.len()
+    )))
 }
 
 /// Replaces a status that is not one of ours. tonic's own are all of responses without a body.

@@ -59,6 +59,11 @@ impl Grpc {
         if request.method() != Method::POST {
             return Problem::method_not_allowed("POST").into_response();
         }
+        if !is_protobuf(&request) {
+            let known = "application/grpc, application/grpc-web or application/grpc-web-text, \
+                         alone or with +proto";
+            return Problem::unsupported_media_type(known).into_response();
+        }
         if request.version() != Version::HTTP_2 && !is_grpc_web(&request) {
             let told = "gRPC needs HTTP/2; over HTTP/1.1 there is gRPC-web";
             return Problem::from(WireError::invalid_argument(told)).into_response();
@@ -68,12 +73,25 @@ impl Grpc {
     }
 }
 
+fn content_type<B>(request: &Request<B>) -> &str {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
 fn is_grpc_web<B>(request: &Request<B>) -> bool {
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|content_type| content_type.starts_with("application/grpc-web"))
+    content_type(request).starts_with("application/grpc-web")
+}
+
+/// Whether the messages are protobuf, which the library takes for granted.
+fn is_protobuf<B>(request: &Request<B>) -> bool {
+    let content_type = content_type(request);
+    let form = content_type.strip_suffix("+proto").unwrap_or(content_type);
+    matches!(
+        form,
+        "application/grpc" | "application/grpc-web" | "application/grpc-web-text"
+    )
 }
 
 #[expect(

@@ -48,17 +48,22 @@ impl Address {
     }
 }
 
-fn decode_segment(segment: &str) -> Result<String, WireError> {
-    let mut rest = segment;
+/// Refuses a `%` that decoders would leave as it is.
+pub(super) fn check_escapes(text: &str) -> Result<(), WireError> {
+    let mut rest = text;
     while let Some(at) = rest.find('%') {
         let digits = rest.as_bytes().get(at + 1..at + 3);
         if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
-            let told =
-                format!("{segment:?} has a % that is not followed by two hexadecimal digits");
+            let told = format!("{text:?} has a % that is not followed by two hexadecimal digits");
             return Err(WireError::invalid_argument(told));
         }
         rest = &rest[at + 3..];
     }
+    Ok(())
+}
+
+fn decode_segment(segment: &str) -> Result<String, WireError> {
+    check_escapes(segment)?;
     let Ok(decoded) = percent_decode_str(segment).decode_utf8() else {
         return Err(WireError::invalid_argument(format!(
             "{segment:?} is not UTF-8 when decoded"

@@ -19,13 +19,17 @@ const DROPPED_BYTES_MAX: usize = 4 * REQUEST_BYTES_MAX;
 /// Reads a whole body.
 ///
 /// # Errors
-/// If it is larger than [`REQUEST_BYTES_MAX`], takes longer than `patience`, or breaks off.
-pub(crate) async fn read<B>(body: B, patience: Duration) -> Result<Bytes, WireError>
+/// If it is larger than `bytes_max`, takes longer than `patience`, or breaks off.
+pub(crate) async fn read<B>(
+    body: B,
+    bytes_max: usize,
+    patience: Duration,
+) -> Result<Bytes, WireError>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match tokio::time::timeout(patience, read_all(body)).await {
+    match tokio::time::timeout(patience, read_all(body, bytes_max)).await {
         Ok(read) => read,
         Err(_) => {
             let told = format!(
@@ -37,17 +41,17 @@ where
     }
 }
 
-async fn read_all<B>(body: B) -> Result<Bytes, WireError>
+async fn read_all<B>(body: B, bytes_max: usize) -> Result<Bytes, WireError>
 where
     B: http_body::Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let declared = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if declared > DROPPED_BYTES_MAX {
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
     let mut body = std::pin::pin!(body);
-    let mut read = BytesMut::with_capacity(declared.min(REQUEST_BYTES_MAX));
+    let mut read = BytesMut::with_capacity(declared.min(bytes_max));
     let mut total = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -62,19 +66,19 @@ where
         if total > DROPPED_BYTES_MAX {
             break;
         }
-        if total <= REQUEST_BYTES_MAX {
+        if total <= bytes_max {
             read.extend_from_slice(&data);
         }
     }
-    if total > REQUEST_BYTES_MAX {
-        Err(too_large())
+    if total > bytes_max {
+        Err(too_large(bytes_max))
     } else {
         Ok(read.freeze())
     }
 }
 
-fn too_large() -> WireError {
-    let told = format!("a request's body has at most {REQUEST_BYTES_MAX} bytes");
+fn too_large(bytes_max: usize) -> WireError {
+    let told = format!("a request's body has at most {bytes_max} bytes");
     WireError::new(Code::TooLarge, told)
 }
 
@@ -88,7 +92,7 @@ pub(crate) async fn read_json(
     patience: Duration,
 ) -> Result<Bytes, Problem> {
     check_json(headers)?;
-    Ok(read(body, patience).await?)
+    Ok(read(body, REQUEST_BYTES_MAX, patience).await?)
 }
 
 fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
@@ -151,25 +155,20 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_bounded_in_size() {
         let patience = Duration::from_secs(30);
+        let read = async |body| read(body, REQUEST_BYTES_MAX, patience).await;
         let fits = Body::from(vec![b' '; REQUEST_BYTES_MAX]);
-        assert_eq!(read(fits, patience).await.unwrap().len(), REQUEST_BYTES_MAX);
+        assert_eq!(read(fits).await.unwrap().len(), REQUEST_BYTES_MAX);
         let large = Body::from(vec![b' '; REQUEST_BYTES_MAX + 1]);
-        assert_eq!(
-            read(large, patience).await.unwrap_err().code,
-            Code::TooLarge
-        );
+        assert_eq!(read(large).await.unwrap_err().code, Code::TooLarge);
         let chunk = || Ok::<_, std::convert::Infallible>(Bytes::from(vec![b' '; 1 << 20]));
         let unsized_body = Body::from_stream(futures_util::stream::repeat_with(chunk));
-        assert_eq!(
-            read(unsized_body, patience).await.unwrap_err().code,
-            Code::TooLarge
-        );
+        assert_eq!(read(unsized_body).await.unwrap_err().code, Code::TooLarge);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_body_is_bounded_in_time() {
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        let error = read(Body::from_stream(never), Duration::from_secs(30))
+        let error = read(Body::from_stream(never), 1, Duration::from_secs(30))
             .await
             .unwrap_err();
         assert_eq!(error.code, Code::DeadlineExceeded);

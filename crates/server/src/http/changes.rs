@@ -87,13 +87,24 @@ fn stream_request(
     let parameters = Parameters::read(query, &known)?;
     let mut request = subscribe_request(collection, &parameters)?;
     // A browser that reconnects repeats its first URL and says how far it has come.
-    let last_event_id = headers
-        .get(LAST_EVENT_ID)
-        .and_then(|value| value.to_str().ok());
-    if let Some(token) = last_event_id.filter(|token| !token.is_empty()) {
-        request.from = From::Token(ResumeToken::new(token));
+    if let Some(token) = last_event_id(headers)? {
+        request.from = From::Token(token);
     }
     Ok(request)
+}
+
+/// Where a client says it has come to. One that says something else must not silently be given
+/// the changes from some other place.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<ResumeToken>, WireError> {
+    let mut ids = headers.get_all(LAST_EVENT_ID).iter();
+    match (ids.next().map(|id| id.to_str()), ids.next()) {
+        (None, _) | (Some(Ok("")), None) => Ok(None),
+        (Some(Ok(token)), None) => Ok(Some(ResumeToken::new(token))),
+        _ => Err(WireError::new(
+            Code::TokenInvalid,
+            "Last-Event-ID must be given once, with a token",
+        )),
+    }
 }
 
 async fn page(
@@ -283,5 +294,15 @@ mod tests {
         };
         assert_eq!(from("abc"), From::Token(ResumeToken::new("abc")));
         assert_eq!(from(""), From::Snapshot);
+        let mut twice = headers("abc");
+        twice.append(LAST_EVENT_ID, "abc".parse().unwrap());
+        let unreadable = HeaderMap::from_iter([(
+            http::HeaderName::from_static(LAST_EVENT_ID),
+            http::HeaderValue::from_bytes(b"abc\xff").unwrap(),
+        )]);
+        for refused in [twice, unreadable] {
+            let error = stream_request("rooms".parse().unwrap(), None, &refused).unwrap_err();
+            assert_eq!(error.code, Code::TokenInvalid, "{error}");
+        }
     }
 }

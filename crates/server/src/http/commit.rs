@@ -7,6 +7,7 @@ use wellspring_protocol::json::parse_commit;
 
 use super::body;
 use super::documents::idempotency_key;
+use super::etag::write_precondition;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::reply::written;
@@ -20,6 +21,11 @@ pub(super) async fn post(
     let (parts, body) = request.into_parts();
     Parameters::read(parts.uri.query(), &[])?;
     let key = idempotency_key(&parts.headers)?;
+    if write_precondition(&parts.headers)?.is_some() {
+        let told = "a commit has no If-Match and no If-None-Match: its writes have if_version, \
+                    if_absent and if_exists";
+        return Err(WireError::invalid_argument(told).into());
+    }
     let body = body::read_json(&parts.headers, body, shared.body_timeout()).await?;
     let mut commit = parse_commit(&body)?;
     match (key, &commit.mutation_id) {

@@ -9,6 +9,7 @@ use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::reply;
 use wellspring_protocol::request;
+use wellspring_types::limits::REQUEST_BYTES_MAX;
 use wellspring_types::query::Query;
 use wellspring_types::write::{CommitRequest, CommitResult, Precondition, Write};
 use wellspring_types::{CollectionPath, Data, DocumentPath, Filter, MutationId, Value, json};
@@ -165,9 +166,15 @@ pub(super) async fn delete(
     State(shared): State<Shared>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (parts, _body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let write = WriteRequest::of(&parts.uri, &parts.headers)?;
     let path = write.document()?;
+    // Somebody may have put a condition there, which must not be passed over.
+    let body = body::read(body, REQUEST_BYTES_MAX, shared.body_timeout());
+    if !body.await?.is_empty() {
+        let told = "a DELETE has no body; it takes the headers If-Match and Idempotency-Key";
+        return Err(WireError::invalid_argument(told).into());
+    }
     let database = shared.phase.database()?;
     Ok(written(
         &write.commit(&database, Write::delete(path)).await?,

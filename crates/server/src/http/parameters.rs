@@ -1,8 +1,13 @@
 //! The parameters of a URL's query: each is known, and given once.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
+
 use wellspring_protocol::error::WireError;
+
+use super::address::check_escapes;
 
 /// Parameters that have not been asked for yet.
 #[derive(Debug)]
@@ -12,10 +17,13 @@ impl Parameters {
     /// Reads a query string.
     ///
     /// # Errors
-    /// If a parameter is not among `known`, or is given twice.
+    /// If a parameter is not among `known`, is given twice, or is not encoded as it must be.
     pub(crate) fn read(query: Option<&str>, known: &[&str]) -> Result<Parameters, WireError> {
         let mut read: Vec<(String, String)> = Vec::new();
-        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let pairs = query.unwrap_or_default().split('&');
+        for pair in pairs.filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
             if !known.contains(&name.as_ref()) {
                 let told = if known.is_empty() {
                     format!("there is no parameter {name:?} here")
@@ -31,7 +39,7 @@ impl Parameters {
                 let told = format!("the parameter {name:?} is given twice");
                 return Err(WireError::invalid_argument(told).detail("parameter", &*name));
             }
-            read.push((name.into_owned(), value.into_owned()));
+            read.push((name, value));
         }
         Ok(Parameters(read))
     }
@@ -77,6 +85,23 @@ impl Parameters {
     }
 }
 
+/// Decodes a name or a value of a form (WHATWG URL, section 5.1), but refuses what browsers
+/// resolve in silence: a filter must not become one that the client did not write.
+fn decode(text: &str) -> Result<String, WireError> {
+    let spaced = if text.contains('+') {
+        Cow::Owned(text.replace('+', " "))
+    } else {
+        Cow::Borrowed(text)
+    };
+    check_escapes(&spaced)?;
+    match percent_decode_str(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(WireError::invalid_argument(format!(
+            "{text:?} is not UTF-8 when decoded"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +134,16 @@ mod tests {
             "{error}"
         );
         assert!(read("old=yes").unwrap().switch("old").is_err());
+    }
+
+    #[test]
+    fn what_does_not_decode_is_refused_and_not_replaced() {
+        for query in ["where=%ff", "where=%", "where=%2", "where=%zz", "%ff=1"] {
+            let error = read(query).unwrap_err();
+            assert!(error.contains('%'), "{query}: {error}");
+        }
+        let read = read("&where=a+b%2B%C3%A9&&limit").unwrap();
+        assert_eq!(read.text("where"), Some("a b+é"));
+        assert_eq!(read.text("limit"), Some(""));
     }
 }

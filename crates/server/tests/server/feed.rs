@@ -188,3 +188,15 @@ async fn a_stream_says_from_where_to_go_on_when_the_server_stops() {
         .await;
     assert!(page.body.contains("rooms/1"), "{}", page.body);
 }
+
+#[tokio::test]
+async fn an_unreadable_last_event_id_is_refused_and_not_passed_over() {
+    let server = TestServer::start().await;
+    for accept in ["text/event-stream", "application/x-ndjson"] {
+        let mut resume = feed("/v1/changes/rooms", accept);
+        let unreadable = http::HeaderValue::from_bytes(b"AZ\xff").unwrap();
+        resume.headers_mut().insert("last-event-id", unreadable);
+        let refused = server.send(resume).await;
+        assert_eq!(refused.problem(), (400, "token_invalid".into()));
+    }
+}

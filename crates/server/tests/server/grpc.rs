@@ -295,3 +295,63 @@ async fn grpc_web_works_over_http_1() {
     let refused = server.open(post("application/grpc")).await;
     assert_eq!(refused.status(), 400);
 }
+
+/// What the server says to this body of a gRPC-web request; the trailers are in it as text.
+async fn answer_to(server: &TestServer, content_type: &str, body: &[u8]) -> String {
+    let path = "/wellspring.v1.Documents/GetDocument";
+    let mut post = with(
+        request(http::Method::POST, path, ""),
+        "content-type",
+        content_type,
+    );
+    *post.body_mut() = http_body_util::Full::from(body.to_vec());
+    let answer = server.open(post).await;
+    let (parts, body) = answer.into_parts();
+    let body = http_body_util::BodyExt::collect(body).await.unwrap();
+    let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+    format!("{} {:?} {body}", parts.status.as_u16(), parts.headers)
+}
+
+fn framed(path_bytes: usize) -> Vec<u8> {
+    let message = wellspring_protocol::pb::GetDocumentRequest {
+        path: "x".repeat(path_bytes),
+        ..Default::default()
+    };
+    let message = prost::Message::encode_to_vec(&message);
+    let mut body = vec![0];
+    body.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(&message);
+    body
+}
+
+#[tokio::test]
+async fn a_body_is_exactly_one_message_of_protobuf() {
+    let server = TestServer::start().await;
+    let sound = framed(7);
+    let with_flag = |flag| [&[flag], &sound[1..]].concat();
+    for (body, expected) in [
+        (sound[..4].to_vec(), "grpc-status\": \"3"),
+        (sound[..10].to_vec(), "grpc-status\": \"3"),
+        (sound.repeat(2), "grpc-status\": \"3"),
+        (with_flag(1), "grpc-status\": \"12"),
+        (with_flag(2), "grpc-status\": \"3"),
+    ] {
+        let answer = answer_to(&server, "application/grpc-web", &body).await;
+        assert!(answer.contains(expected), "{body:?}: {answer}");
+    }
+    for content_type in ["application/grpc-web+json", "application/grpc-webs"] {
+        let answer = answer_to(&server, content_type, &sound).await;
+        assert!(answer.starts_with("415 "), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_largest_message_is_as_large_as_that_of_other_transports() {
+    const LIMIT: usize = wellspring_types::limits::REQUEST_BYTES_MAX;
+    let server = TestServer::start().await;
+    // The path's key and length are five bytes.
+    let largest = answer_to(&server, "application/grpc-web", &framed(LIMIT - 5)).await;
+    assert!(largest.contains("a%20path%20has%20at%20most"), "{largest}");
+    let larger = answer_to(&server, "application/grpc-web", &framed(LIMIT - 4)).await;
+    assert!(larger.contains("body%20has%20at%20most"), "{larger}");
+}

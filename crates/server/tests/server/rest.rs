@@ -102,6 +102,27 @@ async fn preconditions_are_headers() {
 }
 
 #[tokio::test]
+async fn a_condition_in_the_wrong_place_is_refused_and_not_passed_over() {
+    let server = TestServer::start().await;
+    server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
+    let commit = r#"{"writes":[{"op":"set","path":"rooms/1","data":{"n":2}}]}"#;
+    for header in ["if-match", "if-none-match"] {
+        let commit = with(request(Method::POST, "/v1/commit", commit), header, "*");
+        let refused = server.send(commit).await;
+        assert_eq!(refused.problem(), (400, "invalid_argument".into()));
+    }
+    let delete = request(
+        Method::DELETE,
+        "/v1/documents/rooms/1",
+        r#"{"if_version":7}"#,
+    );
+    let refused = server.send(delete).await;
+    assert_eq!(refused.problem(), (400, "invalid_argument".into()));
+    let kept = server.get("/v1/documents/rooms/1").await;
+    assert!(kept.body.contains(r#"{"n":1}"#), "{}", kept.body);
+}
+
+#[tokio::test]
 async fn a_post_to_a_collection_makes_an_id_and_a_repeat_makes_no_second_document() {
     let server = TestServer::start().await;
     let post = || {
@@ -255,6 +276,13 @@ async fn errors_are_problems_everywhere() {
         "text/plain",
     );
     assert_eq!(server.send(plain).await.problem(), invalid(415));
+    for path in [
+        "/v1/documents/a?where=%7B%22a%22:%22%ff%22%7D",
+        "/v1/documents/a?where=%7B%22a%22:%22%zz%22%7D",
+        "/v1/changes/a?where=%7B%22a%22:%22%22%7D%",
+    ] {
+        assert_eq!(problem(Method::GET, path, "").await, invalid(400));
+    }
     let misspelt = r#"{"writes":[{"op":"delete","path":"a/b","if_verson":3}]}"#;
     let refused = server.post("/v1/commit", misspelt).await;
     assert!(refused.body.contains("if_verson"), "{}", refused.body);
