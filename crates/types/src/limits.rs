@@ -27,6 +27,8 @@ pub const TRANSFORMS_MAX: usize = 100;
 pub const FILTER_NODES_MAX: usize = 64;
 /// Values of one `in` or `not_in`: they count towards [`FILTER_NODES_MAX`].
 pub const FILTER_VALUES_MAX: usize = FILTER_NODES_MAX;
+/// Bytes of a filter, minified. A subscription keeps its filter, parsed, for as long as it lives.
+pub const FILTER_BYTES_MAX: usize = 64 << 10;
 /// Bytes of one field's path in a filter, a `select` or an `order_by`.
 pub const FIELD_PATH_BYTES_MAX: usize = 1024;
 /// Fields of `select`.

@@ -24,6 +24,7 @@ impl From<FilterError> for WireError {
         match error {
             FilterError::Json(error) => error.into(),
             FilterError::TooDeep => WireError::new(Code::TooDeep, error.to_string()),
+            FilterError::TooLarge { .. } => WireError::new(Code::TooLarge, error.to_string()),
             _ => WireError::invalid_argument(error.to_string()),
         }
     }

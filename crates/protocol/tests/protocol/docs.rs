@@ -201,6 +201,10 @@ fn the_table_of_limits_is_the_limits() {
             limits::TRANSFORMS_MAX.to_string(),
         ),
         ("nodes of a filter", limits::FILTER_NODES_MAX.to_string()),
+        (
+            "a filter, without white space",
+            bytes(limits::FILTER_BYTES_MAX),
+        ),
         ("fields of `select`", limits::SELECT_FIELDS_MAX.to_string()),
         ("keys of `order_by`", limits::ORDER_BY_KEYS_MAX.to_string()),
         (

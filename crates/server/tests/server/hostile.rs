@@ -109,3 +109,22 @@ async fn connections_are_counted() {
         .expect("one is refused");
     assert!(served <= 3, "{served}");
 }
+
+#[tokio::test]
+async fn a_filter_is_bounded_whatever_its_operands() {
+    let server = TestServer::start().await;
+    let mut socket = server.websocket().await;
+    let operand = "1,".repeat(100_000) + "1";
+    let subscribe = format!(
+        r#"{{"type":"subscribe","id":"s","collection":"a","where":{{"a":{{"ne":[{operand}]}}}}}}"#
+    );
+    socket.say(&subscribe).await;
+    let refused = socket.hear().await;
+    assert_eq!(text(&refused, "id"), "s");
+    assert_eq!(text(&refused, "code"), "too_large");
+    let query = format!(r#"{{"collection":"a","where":{{"a":[{operand}]}}}}"#);
+    let refused = server.post("/v1/query", &query).await;
+    assert_eq!(refused.problem(), (413, "too_large".into()));
+    socket.say(r#"{"type":"ping","n":1}"#).await;
+    assert_eq!(text(&socket.hear().await, "type"), "pong");
+}

@@ -1,6 +1,6 @@
 //! Why JSON is not a filter.
 
-use crate::limits::{DEPTH_MAX, FILTER_NODES_MAX};
+use crate::limits::{DEPTH_MAX, FILTER_BYTES_MAX, FILTER_NODES_MAX};
 use crate::{FieldPathError, JsonError};
 
 /// Why something is not a [`super::Filter`].
@@ -74,6 +74,12 @@ pub enum FilterError {
     /// More than [`FILTER_NODES_MAX`] nodes.
     #[error("a filter has at most {FILTER_NODES_MAX} nodes")]
     TooManyNodes,
+    /// Larger than [`FILTER_BYTES_MAX`].
+    #[error("a filter has at most {FILTER_BYTES_MAX} bytes, this one {bytes}")]
+    TooLarge {
+        /// Its length in bytes, minified.
+        bytes: usize,
+    },
     /// Nested too deeply.
     #[error("a filter in its canonical form has at most {DEPTH_MAX} levels")]
     TooDeep,

@@ -36,7 +36,7 @@ pub use error::FilterError;
 pub use node::{Condition, Node, Range, Test};
 
 use crate::json::{self, Object, Value};
-use crate::limits::DEPTH_MAX;
+use crate::limits::{DEPTH_MAX, FILTER_BYTES_MAX};
 
 /// A filter; see [`crate::filter`]. Clones are cheap. Equality and hash are of the canonical form
 /// ([`Filter::canonical`]): filters that are spelled differently can be equal.
@@ -62,13 +62,16 @@ impl Filter {
     /// # Errors
     /// If it is not a filter.
     pub fn from_value(value: &Value) -> Result<Filter, FilterError> {
+        check_size(&value.to_text())?;
         let node = canonical::normalize(parse::parse(value)?);
         let value = canonical::to_value(&node);
         // The canonical form has levels of its own, and must be a filter that can be sent.
         if json::check_depth([&value], DEPTH_MAX + 1).is_err() {
             return Err(FilterError::TooDeep);
         }
-        let canonical = json::canonical_text(&value).into();
+        let canonical = json::canonical_text(&value);
+        check_size(&canonical)?;
+        let canonical = canonical.into();
         Ok(Filter(Arc::new(Inner { node, canonical })))
     }
 
@@ -96,6 +99,14 @@ impl Filter {
     pub fn to_value(&self) -> Value {
         canonical::to_value(&self.0.node)
     }
+}
+
+fn check_size(text: &str) -> Result<(), FilterError> {
+    let bytes = text.len();
+    if bytes > FILTER_BYTES_MAX {
+        return Err(FilterError::TooLarge { bytes });
+    }
+    Ok(())
 }
 
 impl FromStr for Filter {

@@ -1,7 +1,7 @@
 //! What filters mean, and what is refused.
 
 use wellspring_types::filter::{Condition, Node, Test};
-use wellspring_types::limits::{DEPTH_MAX, FILTER_NODES_MAX};
+use wellspring_types::limits::{DEPTH_MAX, FILTER_BYTES_MAX, FILTER_NODES_MAX};
 use wellspring_types::{Filter, FilterError, JsonError};
 
 use crate::object;
@@ -333,4 +333,29 @@ fn the_tree_shows_equality_conjuncts() {
         })
         .collect();
     assert_eq!(equal, [("room", "\"r1\"".to_owned())]);
+}
+
+#[test]
+fn the_size_is_bounded_as_it_is_spelt_and_in_canonical_form() {
+    let operand = |bytes: usize| format!(r#"{{"a":{{"eq":["{}"]}}}}"#, "x".repeat(bytes));
+    let around = operand(0).len();
+    let most = operand(FILTER_BYTES_MAX - around);
+    assert_eq!(filter(filter(&most).canonical()), filter(&most));
+    let spaced = most.replace(':', " : ");
+    assert_eq!(filter(&spaced), filter(&most), "white space does not count");
+    let bytes = FILTER_BYTES_MAX + 1;
+    let refused = Err(FilterError::TooLarge { bytes });
+    assert_eq!(Filter::parse(&operand(bytes - around)), refused);
+    // In canonical form each condition names the field again.
+    let field = r"\u0001".repeat(1000);
+    let conditions: Vec<String> = (0..10)
+        .map(|number| format!(r#"{{"{field}{number}":{{"gt":1,"lt":9,"ne":5}}}}"#))
+        .collect();
+    let grows = format!(r#"{{"or":[{}]}}"#, conditions.join(","));
+    assert!(grows.len() < FILTER_BYTES_MAX);
+    let refused = Filter::parse(&grows);
+    assert!(
+        matches!(refused, Err(FilterError::TooLarge { bytes }) if bytes > 3 * 60_000),
+        "{refused:?}"
+    );
 }
