@@ -74,12 +74,14 @@ const OVERHEAD_BYTES: usize = 96;
 
 impl DocumentChange {
     pub(crate) fn bytes(&self) -> usize {
-        let before = self
-            .before
-            .as_ref()
-            .map_or(0, |image| image.data.as_bytes().len());
-        let after = self.after.as_ref().map_or(0, |data| data.as_bytes().len());
-        OVERHEAD_BYTES + self.path.as_str().len() + before + after
+        OVERHEAD_BYTES + self.path.as_str().len() + self.image_bytes()
+    }
+
+    /// Bytes of the document before and after.
+    pub(crate) fn image_bytes(&self) -> usize {
+        let before = self.before.as_ref().map(|image| &image.data);
+        let images = before.into_iter().chain(&self.after);
+        images.map(|data| data.as_bytes().len()).sum()
     }
 
     fn record(&self) -> ChangeRecord {

@@ -56,12 +56,10 @@ fn apply(object: &mut Object, transform: &Transform, time: Timestamp) -> Result<
 /// Appends what is not there yet. Hashed, as a document may hold 100,000 elements and the
 /// request as many.
 fn union(array: &mut Vec<Value>, values: &[Value]) {
-    let mut present: std::collections::HashSet<Value> = array.iter().cloned().collect();
-    for value in values {
-        if present.insert(value.clone()) {
-            array.push(value.clone());
-        }
-    }
+    let mut present: std::collections::HashSet<&Value> = array.iter().collect();
+    let new = values.iter().filter(|value| present.insert(value));
+    let new: Vec<Value> = new.cloned().collect();
+    array.extend(new);
 }
 
 fn increment(field: &FieldPath, found: Option<&Value>, by: &Number) -> Result<Value, EffectError> {

@@ -59,10 +59,17 @@ impl Judge {
         let seq = self.last.next();
         let mut new_collections = Vec::new();
         let mut changes = Vec::with_capacity(command.request.writes.len());
+        let mut bytes = 0;
         for write in &command.request.writes {
             let collection = self.collection(staged, &mut new_collections, &write.path);
             let before = self.document(staged, &write.path)?;
-            changes.push(change(write, collection, before.as_deref(), time)?);
+            let change = change(write, collection, before.as_deref(), time)?;
+            bytes += change.image_bytes();
+            // Before everybody waits for effects on more than a record holds.
+            if bytes > limits::RECORD_BYTES_MAX {
+                return Err(CommitError::RecordTooLarge { bytes });
+            }
+            changes.push(change);
         }
         let mutation = command.request.mutation_id.clone().zip(command.digest);
         let commit = Commit {
