@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wellspring_log::{Before, ChangeRecord, CommitRecord};
 use wellspring_types::write::Precondition;
 use wellspring_types::{
@@ -127,6 +128,15 @@ impl Commit {
         }
     }
 
+    /// Gives every document memory of its own, for a commit that is kept: as the log reads it, it
+    /// holds the whole group that it was read with.
+    pub(crate) fn detach(&mut self) {
+        for change in &mut self.changes {
+            let before = change.before.as_mut().map(|image| &mut image.data);
+            before.into_iter().chain(&mut change.after).for_each(detach);
+        }
+    }
+
     /// A commit as the log kept it. `None` where it names a collection that was never assigned or
     /// a mutation id that is none: the record passed its checksum, so the log was not written by
     /// this program.
@@ -169,6 +179,11 @@ impl Commit {
             changes,
         })
     }
+}
+
+/// Gives data that was read from the log memory of its own.
+pub(crate) fn detach(data: &mut Data) {
+    *data = Data::from_stored(Bytes::copy_from_slice(data.as_bytes()));
 }
 
 /// Why a commit was not accepted. Nothing of it was written, except where

@@ -6,7 +6,7 @@ use wellspring_types::feed::{FeedCommit, View};
 use wellspring_types::{CollectionPath, Sequence};
 
 use super::view::{feed_commit_bytes, see};
-use crate::commit::Commit;
+use crate::commit::{Commit, detach};
 use crate::read::{ReadError, Sources};
 
 /// Bytes of changes that one step reads, whether the view sees them or not: so that a step is
@@ -44,7 +44,12 @@ pub(super) fn read(
         let commit = Commit::from_record(record, &sources.collections);
         let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
         scanned_bytes += commit.bytes();
-        if let Some(seen) = see(view, &commit, commit.changes.iter()) {
+        if let Some(mut seen) = see(view, &commit, commit.changes.iter()) {
+            // It may wait for a slow client.
+            for change in &mut seen.changes {
+                let data = [&mut change.data, &mut change.old];
+                data.into_iter().flatten().for_each(detach);
+            }
             found_bytes += feed_commit_bytes(&seen);
             commits.push(Arc::new(seen));
         }

@@ -144,7 +144,8 @@ impl Hub {
             let record = record?;
             let seq = record.sequence;
             let commit = Commit::from_record(record, collections);
-            let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+            let mut commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+            commit.detach();
             self.hand_out(&[Arc::new(commit)]);
         }
         Ok(())

@@ -143,7 +143,8 @@ impl Queue {
         }
     }
 
-    /// Whether a commit at or before `seq` waits, or the subscription fell behind.
+    /// Whether a commit at or before `seq` waits. None does once the subscription has fallen behind:
+    /// it is not live any more.
     pub(crate) fn holds(&self, seq: Sequence) -> bool {
         let state = self.state.lock();
         state.entries.iter().find_map(|entry| match entry {

@@ -194,7 +194,8 @@ impl Snapshot {
             let record = record?;
             let seq = record.sequence;
             let commit = Commit::from_record(record, &sources.collections);
-            let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+            let mut commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+            commit.detach();
             for change in commit
                 .changes
                 .iter()

@@ -13,7 +13,7 @@ use crate::feed::matches;
 const COMMITS: usize = 4096;
 /// Bytes of commits that it holds, before and after images included: as much a function of the
 /// commands as their number. One commit of any size is held.
-const BYTES: usize = 64 << 20;
+const BYTES: usize = 32 << 20;
 
 /// The newest commits.
 #[derive(Default)]

@@ -15,7 +15,7 @@ use wellspring_store::{ScanLimit, Scanned};
 use wellspring_types::{CollectionId, CollectionPath, Document, DocumentPath, Sequence};
 
 use super::{ReadError, Sources, document_of};
-use crate::commit::{Commit, DocumentChange};
+use crate::commit::{Commit, DocumentChange, detach};
 use crate::visible::Pending;
 
 /// Documents of one page, at most.
@@ -175,7 +175,11 @@ impl Exact {
             return; // Behind the cursor: read already.
         }
         if !self.changed.contains_key(id) {
-            let before = document_before(change);
+            let mut before = document_before(change);
+            // What is counted is what is kept, not the group that it was read with.
+            if let Some(document) = &mut before {
+                detach(&mut document.data);
+            }
             self.changed_bytes += changed_bytes(id, before.as_ref());
             self.changed.insert(id.into(), before);
         }

@@ -421,6 +421,30 @@ async fn polls_add_up_to_the_feed_and_an_empty_page_advances() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_client_keeps_no_more_memory_than_its_own() {
+    let db = fixture();
+    let large = format!(r#"{{"s":"{}"}}"#, "x".repeat(100_000));
+    for n in 0..2 {
+        db.commit(vec![
+            set("rooms/1", &format!(r#"{{"n":{n}}}"#)),
+            set("other/1", &large),
+        ])
+        .await;
+    }
+    let old = View {
+        old: true,
+        ..View::default()
+    };
+    let mut caught_up = db.subscribe_to(view(old, From::Beginning));
+    caught_up.until(Sequence(2)).await;
+    for (_, change) in &caught_up.changes {
+        for data in change.data.iter().chain(&change.old) {
+            assert!(data.as_bytes().is_unique(), "not a slice of a group");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_poll_waits_for_a_change() {
     let db = fixture();
     let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Now);
