@@ -22,7 +22,7 @@ use crate::commit::{Commit, CommitError};
 use crate::feed::{FeedSources, SubscribeError, Subscription, matches, subscribe};
 use crate::open::{self, MetaError, MetaFile, OpenError, OpenProgress};
 use crate::options::{Clock, Options};
-use crate::pipeline::{self, Command, Pipeline};
+use crate::pipeline::{self, Command, Pipeline, Reserve};
 use crate::read::{self, Bounds, Cancelled, Overrun, ReadError, Sources};
 
 pub(crate) use condition::Condition;
@@ -44,6 +44,7 @@ struct Inner {
     feed: Arc<FeedSources>,
     pipeline: Pipeline,
     condition: Arc<Condition>,
+    reserve: Reserve,
     clock: Arc<dyn Clock>,
     bounds: Bounds,
     meta: MetaFile,
@@ -187,8 +188,13 @@ impl Database {
     /// Whether it takes commits.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.inner
-            .condition
+        let condition = &self.inner.condition;
+        let disk_full = condition.read_only() == Some(ReadOnlyReason::DiskFull);
+        // The writer looks only for commits, which whoever asks may be holding back.
+        if disk_full && self.inner.reserve.is_free() {
+            condition.set_disk_full(false);
+        }
+        condition
             .read_only()
             .map_or(Health::Writable, Health::ReadOnly)
     }

@@ -16,7 +16,7 @@ use crate::apply::{self, ApplyQueue, MutationLedger};
 use crate::feed::{FeedSources, Hub, Ring};
 use crate::open::{self, MetaFile, OpenError, Opened};
 use crate::options::Options;
-use crate::pipeline::{self, Commands, Memory, Mutations, Writer, WriterParts};
+use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
 use crate::store::OpenStore;
 use crate::token::Sealer;
@@ -103,6 +103,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         lock: opened.lock,
     };
     let inner = Inner {
+        reserve: parts.reserve(),
         feed: parts.feed_sources(),
         bounds: Bounds {
             scan_ms_max: parts.options.query_scan_ms_max,
@@ -121,6 +122,13 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
 }
 
 impl Parts {
+    fn reserve(&self) -> Reserve {
+        Reserve {
+            directory: self.options.data_dir.clone(),
+            bytes: self.options.reserve_bytes,
+        }
+    }
+
     fn spawn_writer(&self, log: Log, commands: Commands) -> Result<JoinHandle<Log>, OpenError> {
         let memory = Memory {
             ids_max: self.options.mutation_ids_max,
@@ -135,7 +143,8 @@ impl Parts {
             condition: Arc::clone(&self.condition),
             apply: Arc::clone(&self.apply_queue),
             ring: Arc::clone(&self.ring),
-            options: self.options.clone(),
+            reserve: self.reserve(),
+            overlay_bytes_max: self.options.overlay_bytes_max,
         });
         spawn("writer", move || writer.run(commands))
     }

@@ -23,6 +23,7 @@ use crate::commit::CommitError;
 
 pub(crate) use digest::digest;
 pub(crate) use mutations::{Memory, Mutations};
+pub(crate) use space::Reserve;
 pub(crate) use writer::{Writer, WriterParts};
 
 /// Commits that may wait for the writer.

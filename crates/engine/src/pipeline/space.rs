@@ -8,20 +8,35 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// Bytes written after which it looks again at once.
 const BYTES: usize = 16 << 20;
 
+/// Where to look, and what must be free.
+#[derive(Clone)]
+pub(crate) struct Reserve {
+    pub(crate) directory: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+impl Reserve {
+    /// Whether it is free now.
+    pub(crate) fn is_free(&self) -> bool {
+        // A file system that does not answer is found out by the write itself.
+        let free_bytes = rustix::fs::statvfs(&self.directory)
+            .map(|status| status.f_bavail.saturating_mul(status.f_frsize));
+        free_bytes.unwrap_or(u64::MAX) >= self.bytes
+    }
+}
+
 /// Watches that enough space is left for what is written to fail nowhere.
 pub(crate) struct Space {
-    directory: PathBuf,
-    reserve_bytes: u64,
+    reserve: Reserve,
     looked: Option<Instant>,
     written: usize,
     enough: bool,
 }
 
 impl Space {
-    pub(crate) fn new(directory: PathBuf, reserve_bytes: u64) -> Space {
+    pub(crate) fn new(reserve: Reserve) -> Space {
         Space {
-            directory,
-            reserve_bytes,
+            reserve,
             looked: None,
             written: 0,
             enough: true,
@@ -40,10 +55,7 @@ impl Space {
         if due || self.written >= BYTES {
             self.looked = Some(Instant::now());
             self.written = 0;
-            // A file system that does not answer is found out by the write itself.
-            let free_bytes = rustix::fs::statvfs(&self.directory)
-                .map(|status| status.f_bavail.saturating_mul(status.f_frsize));
-            self.enough = free_bytes.unwrap_or(u64::MAX) >= self.reserve_bytes;
+            self.enough = self.reserve.is_free();
         }
         self.enough
     }

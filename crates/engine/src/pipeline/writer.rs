@@ -10,13 +10,12 @@ use wellspring_types::{Sequence, Timestamp};
 
 use super::judge::{Judge, Staged};
 use super::recent::Recent;
-use super::space::Space;
+use super::space::{Reserve, Space};
 use super::{Commands, Mutations, Ordered};
 use crate::apply::ApplyQueue;
 use crate::commit::{CommitError, Group};
 use crate::database::{Condition, ReadOnlyReason};
 use crate::feed::Ring;
-use crate::options::Options;
 use crate::read::Sources;
 
 /// Bytes of commits after which a group takes no more.
@@ -43,7 +42,8 @@ pub(crate) struct WriterParts {
     pub(crate) condition: Arc<Condition>,
     pub(crate) apply: Arc<ApplyQueue>,
     pub(crate) ring: Arc<Ring>,
-    pub(crate) options: Options,
+    pub(crate) reserve: Reserve,
+    pub(crate) overlay_bytes_max: usize,
 }
 
 /// The writer; [`Writer::run`] is its thread.
@@ -77,8 +77,8 @@ impl Writer {
             condition: parts.condition,
             apply: parts.apply,
             ring: parts.ring,
-            space: Space::new(parts.options.data_dir, parts.options.reserve_bytes),
-            overlay_bytes_max: parts.options.overlay_bytes_max,
+            space: Space::new(parts.reserve),
+            overlay_bytes_max: parts.overlay_bytes_max,
         }
     }
 
