@@ -190,3 +190,32 @@ async fn a_snapshot_that_must_move_its_pin_is_exact_at_the_last_one() {
     // So little memory that almost any change makes it move.
     exact_under_writes(0xC0FFEE, 600).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_is_resumed_while_its_pin_moves_is_exact() {
+    let fixture = fixture_with(|options| options.exact_read_bytes_max = 600);
+    let large = |n: u64| format!(r#"{{"n":{n},"s":"{}"}}"#, "x".repeat(200_000));
+    for n in 0..20 {
+        fixture.set(&format!("rooms/{n:02}"), &large(0)).await;
+    }
+    let mut subscriber = fixture.subscribe(From::Snapshot);
+    while subscriber.state.is_empty() {
+        subscriber.next().await;
+    }
+    // More than one message brings up to date what was sent, and what was not cannot wait.
+    for n in 0..20 {
+        fixture.set(&format!("rooms/{n:02}"), &large(1)).await;
+    }
+    fixture.delete("rooms/00").await;
+    let sent = subscriber.state.len();
+    while subscriber.state["01"].1 == large(0) {
+        subscriber.next().await;
+    }
+    assert!(sent < 20);
+    let from = From::Token(subscriber.token.clone().unwrap());
+    let request = SubscribeRequest::new("rooms".parse().unwrap(), from);
+    subscriber.subscription = fixture.database.subscribe(request).unwrap();
+    let seq = subscriber.until_current().await;
+    let newer = subscriber.state.values().filter(|(version, _)| *version > seq);
+    assert_eq!(newer.count(), 0, "nothing is newer than {seq}");
+}
