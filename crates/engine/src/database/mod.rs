@@ -107,7 +107,11 @@ impl Database {
             .mutation_id
             .as_ref()
             .map(|_| pipeline::digest(&request));
-        let reads_checked = self.check_reads(&request).await?;
+        let reads_checked = match self.check_reads(&request).await {
+            Err(refused) if digest.is_none() => return Err(refused),
+            // It may be a repeat, in conflict with what it did itself: the writer knows.
+            checked => checked,
+        };
         let command = Command {
             request,
             principal: None,

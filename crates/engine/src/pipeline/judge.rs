@@ -53,8 +53,9 @@ impl Judge {
         if let Some(first) = self.first_result(command, time)? {
             return Ok(first);
         }
+        let reads_checked = command.reads_checked.clone()?;
         for read in &command.request.reads {
-            self.check_read(staged, command, read)?;
+            self.check_read(staged, reads_checked, read)?;
         }
         let seq = self.last.next();
         let mut new_collections = Vec::new();
@@ -160,7 +161,7 @@ impl Judge {
     fn check_read(
         &self,
         staged: &Staged,
-        command: &Command,
+        reads_checked: Sequence,
         read: &Read,
     ) -> Result<(), CommitError> {
         match read {
@@ -179,7 +180,7 @@ impl Judge {
                 filter,
                 at,
             } => {
-                let after = command.reads_checked.max(*at);
+                let after = reads_checked.max(*at);
                 match self
                     .recent
                     .since(after, collection.as_str(), filter.as_ref())

@@ -42,8 +42,9 @@ pub(crate) struct Command {
     pub(crate) digest: Option<[u8; 32]>,
     /// The time that it was stamped with, before it was ordered.
     pub(crate) stamped: Timestamp,
-    /// Its reads by query were found unchanged through here; the writer checks what came later.
-    pub(crate) reads_checked: Sequence,
+    /// Its reads by query were found unchanged through here, and the writer checks what came
+    /// later; or they were not, and it is refused unless it is a repeat.
+    pub(crate) reads_checked: Result<Sequence, CommitError>,
 }
 
 /// A command, where its answer goes, and its share of the budget.

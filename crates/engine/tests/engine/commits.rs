@@ -338,3 +338,33 @@ async fn a_read_of_too_long_ago_is_a_conflict_rather_than_a_long_search() {
     ));
     db.database.commit(since(1)).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_is_not_in_conflict_with_what_it_did_the_first_time() {
+    let db = fixture();
+    let at = db.set("rooms/1", r#"{"open":false}"#).await;
+    let query = Read::Query {
+        collection: "rooms".parse().unwrap(),
+        filter: Some(filter(r#"{"open":true}"#)),
+        at,
+    };
+    let document = Read::Document {
+        path: path("rooms/1"),
+        version: at,
+    };
+    let request = |read, id: &str| CommitRequest {
+        reads: vec![read],
+        mutation_id: Some(id.parse().unwrap()),
+        ..CommitRequest::of(vec![set("rooms/1", r#"{"open":true}"#)])
+    };
+    let first = db.database.commit(request(query.clone(), "q")).await;
+    assert_eq!(db.database.commit(request(query.clone(), "q")).await, first);
+    assert!(matches!(
+        refused(&db, request(query, "other")).await,
+        CommitError::Conflict { .. }
+    ));
+    assert!(matches!(
+        refused(&db, request(document, "q")).await,
+        CommitError::MutationIdReused { .. }
+    ));
+}

@@ -216,6 +216,9 @@ async fn a_snapshot_that_is_resumed_while_its_pin_moves_is_exact() {
     let request = SubscribeRequest::new("rooms".parse().unwrap(), from);
     subscriber.subscription = fixture.database.subscribe(request).unwrap();
     let seq = subscriber.until_current().await;
-    let newer = subscriber.state.values().filter(|(version, _)| *version > seq);
+    let newer = subscriber
+        .state
+        .values()
+        .filter(|(version, _)| *version > seq);
     assert_eq!(newer.count(), 0, "nothing is newer than {seq}");
 }
