@@ -46,6 +46,7 @@ mod collections;
 mod commit;
 mod database;
 mod feed;
+mod health;
 mod open;
 mod options;
 mod pipeline;
@@ -55,8 +56,9 @@ mod token;
 mod visible;
 
 pub use commit::{CommitError, EffectError};
-pub use database::{CloseError, Database, Health, ReadOnlyReason};
+pub use database::{CloseError, Database};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
+pub use health::{Health, ReadOnlyReason};
 pub use open::{MetaError, OpenError, OpenProgress};
 pub use options::{Clock, Options, SystemClock};
 pub use read::ReadError;

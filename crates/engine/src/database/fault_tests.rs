@@ -16,8 +16,9 @@ use wellspring_types::write::{CommitRequest, Write};
 use wellspring_types::{CollectionId, CollectionPath, Data, Document, DocumentPath, Sequence};
 
 use super::start::start;
-use super::{CloseError, Database, Health, ReadOnlyReason};
+use super::{CloseError, Database};
 use crate::commit::CommitError;
+use crate::health::{Health, ReadOnlyReason};
 use crate::open::{self, Meta, OpenError};
 use crate::options::Options;
 

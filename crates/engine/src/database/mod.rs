@@ -1,6 +1,5 @@
 //! The database: a cheap handle over the threads and the state that they share.
 
-mod condition;
 #[cfg(test)]
 mod fault_tests;
 mod start;
@@ -20,13 +19,12 @@ use wellspring_types::{Document, DocumentPath, Epoch, Sequence, limits};
 
 use crate::commit::{Commit, CommitError};
 use crate::feed::{FeedSources, SubscribeError, Subscription, matches, subscribe};
+use crate::health::{Condition, Health, ReadOnlyReason};
 use crate::open::{self, MetaError, MetaFile, OpenError, OpenProgress};
 use crate::options::{Clock, Options};
 use crate::pipeline::{self, Command, Pipeline, Reserve};
 use crate::read::{self, Bounds, Cancelled, Overrun, ReadError, Sources};
 
-pub(crate) use condition::Condition;
-pub use condition::{Health, ReadOnlyReason};
 use start::Running;
 
 /// How often a first page of a query may move its pin before it gives up.

@@ -11,9 +11,10 @@ use wellspring_log::Log;
 use wellspring_store::{Applied, StoreError};
 use wellspring_types::{Epoch, Sequence};
 
-use super::{CloseError, Condition, Database, Inner, ReadOnlyReason};
+use super::{CloseError, Database, Inner};
 use crate::apply::{self, ApplyQueue, MutationLedger};
 use crate::feed::{FeedSources, Hub, Ring};
+use crate::health::{Condition, ReadOnlyReason};
 use crate::open::{self, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};

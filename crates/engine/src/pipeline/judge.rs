@@ -49,10 +49,10 @@ impl Judge {
         staged: &mut Staged,
         command: &Command,
     ) -> Result<CommitResult, CommitError> {
-        let time = self.last_time.max(command.stamped);
-        if let Some(first) = self.first_result(command, time)? {
+        if let Some(first) = self.first_result(command)? {
             return Ok(first);
         }
+        let time = self.last_time.max(command.stamped);
         let reads_checked = command.reads_checked.clone()?;
         for read in &command.request.reads {
             self.check_read(staged, reads_checked, read)?;
@@ -129,14 +129,14 @@ impl Judge {
     }
 
     /// The result of the commit that had the same mutation id, if one is remembered.
-    fn first_result(
+    pub(super) fn first_result(
         &self,
         command: &Command,
-        time: Timestamp,
     ) -> Result<Option<CommitResult>, CommitError> {
         let Some(id) = &command.request.mutation_id else {
             return Ok(None);
         };
+        let time = self.last_time.max(command.stamped);
         let principal = command.principal.as_ref();
         let found = self
             .mutations

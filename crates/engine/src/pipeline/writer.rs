@@ -14,8 +14,8 @@ use super::space::{Reserve, Space};
 use super::{Commands, Mutations, Ordered};
 use crate::apply::ApplyQueue;
 use crate::commit::{CommitError, Group};
-use crate::database::{Condition, ReadOnlyReason};
 use crate::feed::Ring;
+use crate::health::{Condition, ReadOnlyReason};
 use crate::read::Sources;
 
 /// Bytes of commits after which a group takes no more.
@@ -111,9 +111,18 @@ impl Writer {
     }
 
     fn judge(&mut self, staged: &mut Staged, ordered: Ordered) -> Answer {
+        let command = &ordered.command;
         let verdict = match self.refuses_all() {
-            Some(reason) => Err(CommitError::ReadOnly(reason)),
-            None => self.judge.judge(staged, &ordered.command),
+            None => self.judge.judge(staged, command),
+            // What was remembered last may be what the log has lost.
+            Some(ReadOnlyReason::LogFailed) => {
+                Err(CommitError::ReadOnly(ReadOnlyReason::LogFailed))
+            }
+            // A repeat is told what it was told before: nothing has to be written for it.
+            Some(reason) => match self.judge.first_result(command) {
+                Ok(first) => first.ok_or(CommitError::ReadOnly(reason)),
+                Err(reused) => Err(reused),
+            },
         };
         (ordered.answer, verdict)
     }

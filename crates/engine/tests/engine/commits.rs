@@ -288,9 +288,10 @@ async fn only_the_newest_mutation_ids_are_remembered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_refused_before_it_is_full_and_reads_go_on() {
+async fn a_full_disk_is_refused_before_it_is_full_and_reads_and_repeats_go_on() {
     let db = fixture();
-    db.set("rooms/1", "{}").await;
+    let request = || named("m1", vec![set("rooms/1", "{}")]);
+    let first = db.database.commit(request()).await.unwrap();
     db.database.close().await.unwrap();
     let Fixture {
         database,
@@ -310,6 +311,7 @@ async fn a_full_disk_is_refused_before_it_is_full_and_reads_go_on() {
         CommitError::ReadOnly(wellspring_engine::ReadOnlyReason::DiskFull)
     ));
     assert_eq!(db.get("rooms/1").await.as_deref(), Some("{}"));
+    assert_eq!(db.database.commit(request()).await.unwrap(), first);
 }
 
 #[tokio::test(flavor = "multi_thread")]
