@@ -86,8 +86,11 @@ impl OriginPolicy {
 
     /// Judges a request by its headers and by the authority of its URI (HTTP/2 has no `Host`).
     pub(crate) fn judge(&self, headers: &HeaderMap, uri: &http::Uri) -> From {
-        let host = uri.host().or_else(|| headers.get(HOST)?.to_str().ok());
-        if self.loopback == Loopback::Allowed && host.is_some_and(|host| !is_this_machine(host)) {
+        // All of them: which one a proxy or a client meant is not for us to guess.
+        let hosts = headers.get_all(HOST).iter();
+        let hosts = hosts.map(|host| host.to_str().unwrap_or_default());
+        let mut hosts = hosts.chain(uri.host());
+        if self.loopback == Loopback::Allowed && hosts.any(|host| !is_this_machine(host)) {
             return From::Foreign;
         }
         let mut origins = headers.get_all(ORIGIN).iter();
@@ -201,5 +204,24 @@ mod tests {
             judge(&policy(Loopback::AllowedFromAnywhere), "db.example", ""),
             From::Anyone
         );
+        let judge = |hosts: &[&[u8]], uri| {
+            let host = |text: &&[u8]| (HOST, HeaderValue::from_bytes(text).unwrap());
+            let mut headers = HeaderMap::new();
+            headers.extend(hosts.iter().map(host));
+            local.judge(&headers, &http::Uri::from_static(uri))
+        };
+        assert_eq!(judge(&[], "/"), From::Anyone);
+        assert_eq!(judge(&[b"localhost"], "http://localhost/"), From::Anyone);
+        let second: &[&[u8]] = &[b"localhost", b"evil.example"];
+        assert_eq!(judge(second, "/"), From::Foreign);
+        assert_eq!(
+            judge(&[b"evil.example"], "http://localhost/"),
+            From::Foreign
+        );
+        assert_eq!(
+            judge(&[b"localhost"], "http://evil.example/"),
+            From::Foreign
+        );
+        assert_eq!(judge(&[b"evil\xff"], "/"), From::Foreign);
     }
 }
