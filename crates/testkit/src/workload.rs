@@ -43,26 +43,19 @@ impl Entry {
         format!("{}-{}", self.writer, self.number)
     }
 
-    fn data(self) -> String {
+    fn data(self, large_bytes: usize) -> String {
         // Now and then one that does not fit into one page of the store.
-        let padding = if self.number.is_multiple_of(13) {
-            20_000
-        } else {
-            20
-        };
-        format!(
-            r#"{{"entry":"{}","padding":"{}"}}"#,
-            self.name(),
-            "x".repeat(padding)
-        )
+        let large = self.number.is_multiple_of(13);
+        let padding = "x".repeat(if large { large_bytes } else { 20 });
+        format!(r#"{{"entry":"{}","padding":"{padding}"}}"#, self.name())
     }
 
-    /// The commit.
+    /// The commit. Some entries are large: of `large_bytes`.
     ///
     /// # Errors
-    /// Never: what is written is well-formed.
-    pub fn commit(self) -> Result<CommitRequest> {
-        let data = Data::parse(self.data().as_bytes())?;
+    /// If `large_bytes` is more than a document may have.
+    pub fn commit(self, large_bytes: usize) -> Result<CommitRequest> {
+        let data = Data::parse(self.data(large_bytes).as_bytes())?;
         let journal = format!("journal/{}", self.name()).parse()?;
         let account = format!("accounts/{}", self.account()).parse()?;
         let writes = vec![
