@@ -42,6 +42,12 @@ class Image:
         self.mount_point = directory / "mounted"
         self.mount_point.mkdir()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_failure):
+        self.unmount()
+
     def make(self):
         self.file.unlink(missing_ok=True)
         with open(self.file, "wb") as file:
@@ -59,7 +65,8 @@ class Image:
             os.close(directory)
 
     def unmount(self):
-        run("umount", str(self.mount_point))
+        if os.path.ismount(self.mount_point):
+            run("umount", str(self.mount_point))
 
 
 def write_and_cut(image, binary, first, large_bytes, generator):
@@ -107,8 +114,7 @@ def main():
         sys.exit("mounting needs root")
     generator = random.Random(arguments.seed)
     acknowledged = 0
-    with tempfile.TemporaryDirectory() as directory:
-        image = Image(pathlib.Path(directory))
+    with tempfile.TemporaryDirectory() as directory, Image(pathlib.Path(directory)) as image:
         lines = []
         for cut in range(arguments.cuts):
             if cut % CUTS_A_DATABASE == 0:

@@ -30,6 +30,7 @@ pub(crate) fn commit(error: &CommitError) -> WireError {
         CommitError::Effect { path, source } => {
             let code = match source {
                 EffectError::Document(error) => WireError::from(error.clone()).code,
+                EffectError::TooManyValues => Code::TooLarge,
                 _ => Code::InvalidArgument,
             };
             told(code).detail("path", path.as_str())

@@ -22,6 +22,9 @@ pub const COMMIT_WRITES_MAX: usize = 500;
 pub const COMMIT_READS_MAX: usize = 500;
 /// Transforms in one update.
 pub const TRANSFORMS_MAX: usize = 100;
+/// Values, nested ones included, that the array transforms of one commit go through: those of the
+/// arrays as they are found, each time again, and those of the request.
+pub const TRANSFORM_VALUES_MAX: usize = 1 << 20;
 /// Nodes of a filter: conditions, `or`s and `not`s; each value of `in` and `not_in` counts, while
 /// an `and` only groups and counts if it is empty.
 pub const FILTER_NODES_MAX: usize = 64;

@@ -124,6 +124,13 @@ pub enum EffectError {
     /// More than [`limits::TRANSFORMS_MAX`] transforms.
     #[error("an update has at most {} transforms", limits::TRANSFORMS_MAX)]
     TooManyTransforms,
+    /// The arrays are so large, or transformed so often, that every other commit would have to
+    /// wait: more than [`limits::TRANSFORM_VALUES_MAX`] values.
+    #[error(
+        "the array transforms of a commit go through at most {} values; use several commits",
+        limits::TRANSFORM_VALUES_MAX
+    )]
+    TooManyValues,
     /// The field holds something else than the transform needs.
     #[error("field {} holds {found}, not {expected}", field.as_str())]
     WrongType {

@@ -85,6 +85,19 @@ impl DocumentChange {
         images.map(|data| data.as_bytes().len()).sum()
     }
 
+    /// The same change, its documents as texts that share nothing parsed with this one's.
+    pub(crate) fn unparsed(&self) -> DocumentChange {
+        let text = |data: &Data| Data::from_stored(data.as_bytes().clone());
+        DocumentChange {
+            before: self.before.as_ref().map(|image| Image {
+                data: text(&image.data),
+                ..image.clone()
+            }),
+            after: self.after.as_ref().map(text),
+            ..self.clone()
+        }
+    }
+
     fn record(&self) -> ChangeRecord {
         ChangeRecord {
             collection: self.collection,
@@ -108,6 +121,14 @@ impl Commit {
                 .iter()
                 .map(DocumentChange::bytes)
                 .sum::<usize>()
+    }
+
+    /// The same commit, its documents as texts.
+    pub(crate) fn unparsed(&self) -> Commit {
+        Commit {
+            changes: self.changes.iter().map(DocumentChange::unparsed).collect(),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn record(&self) -> CommitRecord {

@@ -6,12 +6,44 @@ use wellspring_types::{Data, FieldPath, Number, Object, Timestamp, Value, limits
 
 use crate::commit::EffectError;
 
+/// What the effects of one commit may cost: while they are worked out every writer waits.
+pub(crate) struct Budget {
+    values: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget {
+            values: limits::TRANSFORM_VALUES_MAX,
+        }
+    }
+}
+
+impl Budget {
+    fn take(&mut self, array: &[Value], operands: &[Value]) -> Result<(), EffectError> {
+        let values = array.iter().chain(operands).map(count).sum();
+        let left = self.values.checked_sub(values);
+        self.values = left.ok_or(EffectError::TooManyValues)?;
+        Ok(())
+    }
+}
+
+/// How many values a value is made of.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(array) => 1 + array.iter().map(count).sum::<usize>(),
+        Value::Object(object) => 1 + object.values().map(count).sum::<usize>(),
+        _ => 1,
+    }
+}
+
 /// The data after an update of `before`, committed at `time`.
 pub(crate) fn update(
     before: &Data,
     patch: &Object,
     transforms: &[Transform],
     time: Timestamp,
+    budget: &mut Budget,
 ) -> Result<Data, EffectError> {
     if transforms.len() > limits::TRANSFORMS_MAX {
         return Err(EffectError::TooManyTransforms);
@@ -19,23 +51,28 @@ pub(crate) fn update(
     let mut object = before.object().clone();
     merge_patch(&mut object, patch);
     for transform in transforms {
-        apply(&mut object, transform, time)?;
+        apply(&mut object, transform, time, budget)?;
     }
     Ok(Data::from_object(object)?)
 }
 
-fn apply(object: &mut Object, transform: &Transform, time: Timestamp) -> Result<(), EffectError> {
+fn apply(
+    object: &mut Object,
+    transform: &Transform,
+    time: Timestamp,
+    budget: &mut Budget,
+) -> Result<(), EffectError> {
     let field = &transform.field;
     let found = field.find(object);
     let value = match &transform.operation {
         TransformOperation::Increment(by) => increment(field, found, by)?,
         TransformOperation::ArrayUnion(values) => {
-            let mut array = array(field, found)?;
+            let mut array = array(field, found, values, budget)?;
             union(&mut array, values);
             Value::Array(array)
         }
         TransformOperation::ArrayRemove(values) => {
-            let mut array = array(field, found)?;
+            let mut array = array(field, found, values, budget)?;
             let unwanted: std::collections::HashSet<&Value> = values.iter().collect();
             array.retain(|element| !unwanted.contains(element));
             Value::Array(array)
@@ -75,12 +112,20 @@ fn increment(field: &FieldPath, found: Option<&Value>, by: &Number) -> Result<Va
     Ok(Value::Number(sum))
 }
 
-fn array(field: &FieldPath, found: Option<&Value>) -> Result<Vec<Value>, EffectError> {
-    match found {
-        None => Ok(Vec::new()),
-        Some(Value::Array(array)) => Ok(array.clone()),
-        Some(other) => Err(wrong_type(field, other, "an array")),
-    }
+/// The array in a field, to be gone through with `operands`.
+fn array(
+    field: &FieldPath,
+    found: Option<&Value>,
+    operands: &[Value],
+    budget: &mut Budget,
+) -> Result<Vec<Value>, EffectError> {
+    let array = match found {
+        None => &[],
+        Some(Value::Array(array)) => array.as_slice(),
+        Some(other) => return Err(wrong_type(field, other, "an array")),
+    };
+    budget.take(array, operands)?;
+    Ok(array.to_vec())
 }
 
 fn wrong_type(field: &FieldPath, found: &Value, expected: &'static str) -> EffectError {

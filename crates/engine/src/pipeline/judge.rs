@@ -12,7 +12,7 @@ use wellspring_types::{
 };
 
 use super::Command;
-use super::effect;
+use super::effect::{self, Budget};
 use super::mutations::Mutations;
 use super::recent::{Recent, Since};
 use crate::commit::{Commit, CommitError, DocumentChange, Image, Mutation};
@@ -60,11 +60,11 @@ impl Judge {
         let seq = self.last.next();
         let mut new_collections = Vec::new();
         let mut changes = Vec::with_capacity(command.request.writes.len());
-        let mut bytes = 0;
+        let (mut bytes, mut budget) = (0, Budget::default());
         for write in &command.request.writes {
             let collection = self.collection(staged, &mut new_collections, &write.path);
             let before = self.document(staged, &write.path)?;
-            let change = change(write, collection, before.as_deref(), time)?;
+            let change = change(write, collection, before.as_deref(), time, &mut budget)?;
             bytes += change.image_bytes();
             // Before everybody waits for effects on more than a record holds.
             if bytes > limits::RECORD_BYTES_MAX {
@@ -118,7 +118,7 @@ impl Judge {
         }
         self.last = commit.seq;
         self.last_time = commit.time;
-        self.recent.push(Arc::clone(&commit));
+        self.recent.push(&commit);
         let result = CommitResult {
             seq: commit.seq,
             time: commit.time,
@@ -256,6 +256,7 @@ fn change(
     collection: CollectionId,
     before: Option<&Document>,
     time: Timestamp,
+    budget: &mut Budget,
 ) -> Result<DocumentChange, CommitError> {
     check_precondition(write, before)?;
     let path = || write.path.clone();
@@ -273,7 +274,7 @@ fn change(
         WriteAction::Set(data) => Some(data.clone()),
         WriteAction::Update { patch, transforms } => {
             let existing = before.ok_or_else(not_found)?;
-            let updated = effect::update(&existing.data, patch, transforms, time);
+            let updated = effect::update(&existing.data, patch, transforms, time, budget);
             Some(updated.map_err(|source| CommitError::Effect {
                 path: path(),
                 source,

@@ -19,9 +19,13 @@ impl Reserve {
     /// Whether it is free now.
     pub(crate) fn is_free(&self) -> bool {
         // A file system that does not answer is found out by the write itself.
-        let free_bytes = rustix::fs::statvfs(&self.directory)
-            .map(|status| status.f_bavail.saturating_mul(status.f_frsize));
-        free_bytes.unwrap_or(u64::MAX) >= self.bytes
+        self.free_bytes().is_none_or(|free| free >= self.bytes)
+    }
+
+    /// What is free now; `None` where the file system does not say.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let status = rustix::fs::statvfs(&self.directory).ok()?;
+        Some(status.f_bavail.saturating_mul(status.f_frsize))
     }
 }
 

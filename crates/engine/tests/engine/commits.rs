@@ -190,6 +190,24 @@ async fn a_transform_that_does_not_fit_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn transforms_that_would_hold_up_every_writer_are_refused() {
+    let db = fixture();
+    let long = format!(r#"{{"a":[{}1],"gone":1}}"#, "1,".repeat(100_000));
+    db.set("rooms/1", &long).await;
+    let one = || {
+        let values = vec![Value::Number("2".parse().unwrap())];
+        ("a", TransformOperation::ArrayUnion(values))
+    };
+    let ten = update((0..10).map(|_| one()).collect());
+    db.commit(vec![ten]).await;
+    let eleven = update((0..11).map(|_| one()).collect());
+    let refusal = refused(&db, CommitRequest::of(vec![eleven])).await;
+    let source = EffectError::TooManyValues;
+    let path = path("rooms/1");
+    assert_eq!(refusal, CommitError::Effect { path, source });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_what_was_read_is_a_conflict() {
     let db = fixture();
     db.set("rooms/1", r#"{"open":true}"#).await;

@@ -200,6 +200,10 @@ fn the_table_of_limits_is_the_limits() {
             "transforms of an update",
             limits::TRANSFORMS_MAX.to_string(),
         ),
+        (
+            "values that a commit's array transforms go through",
+            limits::TRANSFORM_VALUES_MAX.to_string(),
+        ),
         ("nodes of a filter", limits::FILTER_NODES_MAX.to_string()),
         (
             "a filter, without white space",
