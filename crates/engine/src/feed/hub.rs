@@ -1,11 +1,11 @@
 //! The hub: matches what became visible to the live subscriptions, in the one order.
 //!
-//! Its thread takes groups from the ring, and for each distinct view of a collection makes one
-//! shared [`FeedCommit`]. *Going live* is one step in its order: [`Hub::register`] says the last
+//! Its thread takes groups from the ring, asks the filter index of each collection which views a
+//! commit may concern, and makes one shared [`FeedCommit`](wellspring_types::feed::FeedCommit) for
+//! each distinct form of it. *Going live* is one step in its order: [`Hub::register`] says the last
 //! sequence that was handed out, and the queue holds exactly what comes after it.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -14,11 +14,12 @@ use wellspring_log::LogReader;
 use wellspring_types::feed::View;
 use wellspring_types::{CollectionPath, Sequence};
 
+use super::audience::Audience;
+use super::index::ViewId;
 use super::queue::{Pushed, Queue};
 use super::ring::Ring;
-use super::view::{feed_commit_bytes, see};
 use crate::collections::Collections;
-use crate::commit::Commit;
+use crate::commit::{Commit, DocumentChange};
 use crate::read::ReadError;
 
 /// The live subscriptions of a database.
@@ -29,21 +30,18 @@ pub(crate) struct Hub {
 
 #[derive(Default)]
 struct Live {
-    collections: HashMap<Box<str>, Views>,
+    collections: HashMap<Box<str>, Audience>,
     /// Everything up to here is in the queues.
     handed_out: Sequence,
     next_id: u64,
     closed: bool,
 }
 
-/// Subscriptions of one collection, those with equal views together.
-type Views = HashMap<View, HashMap<u64, Arc<Queue>>>;
-
 /// A live subscription's place in the hub, given up when it is dropped.
 pub(crate) struct Registration {
     hub: Arc<Hub>,
     collection: CollectionPath,
-    view: View,
+    view: ViewId,
     id: u64,
     pub(crate) queue: Arc<Queue>,
 }
@@ -71,21 +69,16 @@ impl Hub {
     pub(crate) fn register(
         self: &Arc<Hub>,
         collection: CollectionPath,
-        view: View,
+        view: &View,
         queue_bytes_max: usize,
     ) -> (Registration, Sequence) {
         let queue = Arc::new(Queue::new(queue_bytes_max));
         let mut live = self.live.lock();
         let id = live.next_id;
         live.next_id += 1;
-        let views = live
-            .collections
-            .entry(collection.as_str().into())
-            .or_default();
-        views
-            .entry(view.clone())
-            .or_default()
-            .insert(id, Arc::clone(&queue));
+        let view = live
+            .audience(&collection)
+            .insert(id, view, Arc::clone(&queue));
         if live.closed {
             queue.close();
         }
@@ -177,12 +170,7 @@ impl Hub {
     pub(crate) fn close(&self) {
         let mut live = self.live.lock();
         live.closed = true;
-        for queue in live
-            .collections
-            .values()
-            .flat_map(HashMap::values)
-            .flat_map(HashMap::values)
-        {
+        for queue in live.collections.values().flat_map(Audience::queues) {
             queue.close();
         }
         // Nobody is to wait for what will not be handed out any more.
@@ -191,29 +179,20 @@ impl Hub {
 }
 
 impl Live {
+    fn audience(&mut self, collection: &CollectionPath) -> &mut Audience {
+        self.collections
+            .entry(collection.as_str().into())
+            .or_default()
+    }
+
     fn hand_out(&self, commit: &Commit, to_wake: &mut Vec<Arc<Queue>>) {
-        let mut done: Vec<&str> = Vec::new();
-        for change in &commit.changes {
-            let collection = change.path.collection_str();
-            if done.contains(&collection) {
-                continue;
-            }
-            done.push(collection);
-            let Some(views) = self.collections.get(collection) else {
-                continue;
-            };
-            for (view, subscribers) in views {
-                let of_it = commit.changes.iter();
-                let of_it = of_it.filter(|change| change.path.collection_str() == collection);
-                let Some(seen) = see(view, commit, of_it) else {
-                    continue;
-                };
-                let (bytes, seen) = (feed_commit_bytes(&seen), Arc::new(seen));
-                for queue in subscribers.values() {
-                    if queue.push(&seen, bytes) == Pushed::Wake {
-                        to_wake.push(Arc::clone(queue));
-                    }
-                }
+        let mut changes: Vec<&DocumentChange> = commit.changes.iter().collect();
+        // Stable: within a collection the order of the commit stays.
+        changes.sort_by_key(|change| change.collection);
+        for of_one in changes.chunk_by(|one, other| one.collection == other.collection) {
+            let collection = of_one[0].path.collection_str();
+            if let Some(audience) = self.collections.get(collection) {
+                audience.hand_out(commit, of_one, to_wake);
             }
         }
     }
@@ -235,18 +214,13 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut live = self.hub.live.lock();
-        let Entry::Occupied(mut views) = live.collections.entry(self.collection.as_str().into())
-        else {
+        let collection = self.collection.as_str();
+        let Some(audience) = live.collections.get_mut(collection) else {
             return;
         };
-        if let Some(subscribers) = views.get_mut().get_mut(&self.view) {
-            subscribers.remove(&self.id);
-            if subscribers.is_empty() {
-                views.get_mut().remove(&self.view);
-            }
-        }
-        if views.get().is_empty() {
-            views.remove();
+        audience.remove(self.id, self.view);
+        if audience.is_empty() {
+            live.collections.remove(collection);
         }
     }
 }

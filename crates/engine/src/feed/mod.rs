@@ -2,8 +2,11 @@
 //! state machine whatever the transport: `pin -> snapshot -> catch-up -> live`, falling back to
 //! catch-up when it lags.
 
+mod audience;
 mod catch_up;
+mod forms;
 mod hub;
+mod index;
 mod page;
 mod queue;
 mod ring;

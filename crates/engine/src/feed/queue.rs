@@ -136,6 +136,10 @@ impl Queue {
                 }
             }
         }
+        if state.entries.is_empty() {
+            // There may be very many queues, and most of them wait most of the time.
+            state.entries = VecDeque::new();
+        }
         if commits.is_empty() {
             Taken::Nothing
         } else {

@@ -244,10 +244,11 @@ impl Subscription {
     }
 
     fn register(&self) -> (Registration, Sequence) {
-        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        let collection = self.request.collection.clone();
+        let queue_bytes_max = self.sources.queue_bytes_max;
         self.sources
             .hub
-            .register(collection, view, self.sources.queue_bytes_max)
+            .register(collection, &self.request.view, queue_bytes_max)
     }
 
     fn subscribed(&mut self, how: How) {

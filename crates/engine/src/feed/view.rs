@@ -8,7 +8,7 @@ use crate::commit::{Commit, DocumentChange};
 use crate::read::projected;
 
 /// Whether a filter matched a document before and after a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Matched {
     before: bool,
     after: bool,
@@ -39,8 +39,19 @@ pub(crate) fn see<'a>(
     commit: &Commit,
     changes: impl Iterator<Item = &'a DocumentChange>,
 ) -> Option<FeedCommit> {
+    let filter = view.filter.as_ref();
+    let changes = changes.map(|change| (change, matches(filter, change)));
+    see_matched(view, commit, changes)
+}
+
+/// The same, where it is known already what the view's filter matched.
+pub(super) fn see_matched<'a>(
+    view: &View,
+    commit: &Commit,
+    changes: impl Iterator<Item = (&'a DocumentChange, Matched)>,
+) -> Option<FeedCommit> {
     let changes: Vec<Change> = changes
-        .filter_map(|change| see_change(view, commit, change))
+        .filter_map(|(change, matched)| see_change(view, commit, change, matched))
         .collect();
     if changes.is_empty() {
         return None;
@@ -55,8 +66,12 @@ pub(crate) fn see<'a>(
     })
 }
 
-fn see_change(view: &View, commit: &Commit, change: &DocumentChange) -> Option<Change> {
-    let matched = matches(view.filter.as_ref(), change);
+fn see_change(
+    view: &View,
+    commit: &Commit,
+    change: &DocumentChange,
+    matched: Matched,
+) -> Option<Change> {
     let op = match (matched.before, matched.after) {
         (false, false) => return None,
         (false, true) => Op::Insert,

@@ -1,0 +1,80 @@
+//! What a commit looks like to views: made once for each distinct form, however many views share
+//! it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wellspring_types::Select;
+use wellspring_types::feed::{FeedCommit, View};
+
+use super::view::{Matched, feed_commit_bytes, matches, see_matched};
+use crate::commit::{Commit, DocumentChange};
+
+/// The forms of one commit's changes of one collection.
+pub(super) struct Forms<'a> {
+    commit: &'a Commit,
+    changes: &'a [&'a DocumentChange],
+    made: HashMap<Form<'a>, Option<Formed>>,
+}
+
+/// All that a view's sight of a commit depends on. Views whose filters differ have it in common as
+/// soon as both show the same changes with the same effects.
+#[derive(PartialEq, Eq, Hash)]
+struct Form<'a> {
+    select: Option<&'a Select>,
+    old: bool,
+    patch: bool,
+    /// Indices of changes.
+    effects: Vec<(usize, Matched)>,
+}
+
+/// A commit in one form, encodings included, and its size in a queue.
+#[derive(Clone)]
+pub(super) struct Formed {
+    pub(super) commit: Arc<FeedCommit>,
+    pub(super) bytes: usize,
+}
+
+impl<'a> Forms<'a> {
+    pub(super) fn new(commit: &'a Commit, changes: &'a [&'a DocumentChange]) -> Forms<'a> {
+        Forms {
+            commit,
+            changes,
+            made: HashMap::new(),
+        }
+    }
+
+    /// What `view` sees of the commit, if none but the changes at `candidates` can concern it;
+    /// `None` where it sees nothing.
+    pub(super) fn see(
+        &mut self,
+        view: &'a View,
+        candidates: impl Iterator<Item = usize>,
+    ) -> Option<Formed> {
+        let changes = self.changes;
+        let effects: Vec<_> = candidates
+            .map(|index| (index, matches(view.filter.as_ref(), changes[index])))
+            .filter(|(_, matched)| matched.any())
+            .collect();
+        if effects.is_empty() {
+            return None;
+        }
+        let form = Form {
+            select: view.select.as_ref(),
+            old: view.old,
+            patch: view.patch,
+            effects,
+        };
+        if let Some(made) = self.made.get(&form) {
+            return made.clone();
+        }
+        let effects = form.effects.iter();
+        let effects = effects.map(|&(index, matched)| (changes[index], matched));
+        let made = see_matched(view, self.commit, effects).map(|commit| Formed {
+            bytes: feed_commit_bytes(&commit),
+            commit: Arc::new(commit),
+        });
+        self.made.insert(form, made.clone());
+        made
+    }
+}
