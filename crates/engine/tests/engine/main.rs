@@ -11,6 +11,7 @@ mod common;
 
 mod commits;
 mod feeds;
+mod filters;
 mod model;
 mod queries;
 mod reopening;
