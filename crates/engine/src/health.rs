@@ -25,6 +25,25 @@ pub enum ReadOnlyReason {
     StoreFailed,
 }
 
+impl ReadOnlyReason {
+    /// Every reason.
+    pub const ALL: [ReadOnlyReason; 3] = [
+        ReadOnlyReason::DiskFull,
+        ReadOnlyReason::LogFailed,
+        ReadOnlyReason::StoreFailed,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ReadOnlyReason::DiskFull => "disk_full",
+            ReadOnlyReason::LogFailed => "log_failed",
+            ReadOnlyReason::StoreFailed => "store_failed",
+        }
+    }
+}
+
 impl fmt::Display for ReadOnlyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

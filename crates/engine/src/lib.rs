@@ -39,6 +39,7 @@
 //! | `apply` | the apply thread: from the overlay into the store |
 //! | `read` | get, exact reads as of one sequence, queries and their pages |
 //! | `feed` | the hub that matches commits to subscriptions; subscriptions |
+//! | `statistics` | what is counted, and which subscriptions there are |
 //! | `token` | resume tokens and page cursors |
 
 mod apply;
@@ -51,6 +52,7 @@ mod open;
 mod options;
 mod pipeline;
 mod read;
+mod statistics;
 mod store;
 mod token;
 mod visible;
@@ -62,4 +64,8 @@ pub use health::{Health, ReadOnlyReason};
 pub use open::{MetaError, OpenError, OpenProgress};
 pub use options::{Clock, Options, SystemClock};
 pub use read::ReadError;
+pub use statistics::{
+    Distribution, Statistics, Subscriber, SubscriptionState, SubscriptionStatistics,
+    SubscriptionTotals,
+};
 pub use token::TokenError;

@@ -105,6 +105,11 @@ impl Visible {
         overlay.visible = group.last();
     }
 
+    /// Bytes of groups in the overlay.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        *self.pending_bytes.lock()
+    }
+
     /// Waits until the overlay has room for more, or is frozen.
     pub(crate) fn wait_for_room(&self, bytes_max: usize) {
         let mut pending = self.pending_bytes.lock();

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fault_tests;
 mod start;
+mod statistics;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,12 +19,13 @@ use wellspring_types::write::{CommitRequest, CommitResult, Read};
 use wellspring_types::{Document, DocumentPath, Epoch, Sequence, limits};
 
 use crate::commit::{Commit, CommitError};
-use crate::feed::{FeedSources, SubscribeError, Subscription, matches, subscribe};
+use crate::feed::{FeedSources, Ring, SubscribeError, Subscription, matches, subscribe};
 use crate::health::{Condition, Health, ReadOnlyReason};
 use crate::open::{self, MetaError, MetaFile, OpenError, OpenProgress};
 use crate::options::{Clock, Options};
 use crate::pipeline::{self, Command, Pipeline, Reserve};
 use crate::read::{self, Bounds, Cancelled, Overrun, ReadError, Sources};
+use crate::statistics::{Subscriber, WriterCounters};
 
 use start::Running;
 
@@ -41,6 +43,8 @@ struct Inner {
     read: Sources,
     feed: Arc<FeedSources>,
     pipeline: Pipeline,
+    ring: Arc<Ring>,
+    writer_counters: Arc<WriterCounters>,
     condition: Arc<Condition>,
     reserve: Reserve,
     clock: Arc<dyn Clock>,
@@ -172,7 +176,20 @@ impl Database {
     /// # Errors
     /// If the request is not valid.
     pub fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, SubscribeError> {
-        subscribe(Arc::clone(&self.inner.feed), request)
+        self.subscribe_for(Subscriber::default(), request)
+    }
+
+    /// As [`Database::subscribe`], and says whom the subscription serves: what operators see of
+    /// it among [`Database::subscriptions`].
+    ///
+    /// # Errors
+    /// If the request is not valid.
+    pub fn subscribe_for(
+        &self,
+        subscriber: Subscriber,
+        request: SubscribeRequest,
+    ) -> Result<Subscription, SubscribeError> {
+        subscribe(Arc::clone(&self.inner.feed), request, subscriber)
     }
 
     /// The last visible sequence.

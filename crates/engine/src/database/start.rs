@@ -19,6 +19,7 @@ use crate::open::{self, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
+use crate::statistics::{Tracker, WriterCounters};
 use crate::store::OpenStore;
 use crate::token::Sealer;
 use crate::visible::Visible;
@@ -62,6 +63,7 @@ struct Parts {
     apply_queue: Arc<ApplyQueue>,
     options: Options,
     applied: Applied,
+    writer_counters: Arc<WriterCounters>,
 }
 
 /// Starts a database over what was opened.
@@ -87,6 +89,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         apply_queue: Arc::new(ApplyQueue::default()),
         options,
         applied,
+        writer_counters: Arc::default(),
     };
     let (pipeline, commands) = pipeline::channel();
     let stop_scrub = Arc::new(AtomicBool::new(false));
@@ -112,6 +115,8 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         },
         read: parts.read,
         pipeline,
+        ring: parts.ring,
+        writer_counters: parts.writer_counters,
         condition: parts.condition,
         clock: parts.options.clock,
         meta: parts.meta,
@@ -146,6 +151,7 @@ impl Parts {
             ring: Arc::clone(&self.ring),
             reserve: self.reserve(),
             overlay_bytes_max: self.options.overlay_bytes_max,
+            counters: Arc::clone(&self.writer_counters),
         });
         spawn("writer", move || writer.run(commands))
     }
@@ -207,6 +213,7 @@ impl Parts {
             hub: Arc::clone(&self.hub),
             queue_bytes_max: self.options.queue_bytes_max,
             changed_bytes_max: self.options.exact_read_bytes_max,
+            tracker: Arc::new(Tracker::default()),
             lost_future: lost_future(self.meta.clone(), sealer),
         })
     }

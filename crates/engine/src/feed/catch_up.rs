@@ -19,6 +19,8 @@ pub(super) struct CaughtUp {
     pub(super) commits: Vec<Arc<FeedCommit>>,
     /// Everything up to here was read.
     pub(super) scanned: Sequence,
+    /// Bytes of changes that were read.
+    pub(super) scanned_bytes: usize,
 }
 
 /// Reads on after `after`, at most through `through`, until about `bytes_max` are found.
@@ -34,6 +36,7 @@ pub(super) fn read(
         return Ok(CaughtUp {
             commits: Vec::new(),
             scanned: through,
+            scanned_bytes: 0,
         });
     };
     let mut commits = Vec::new();
@@ -57,11 +60,13 @@ pub(super) fn read(
             return Ok(CaughtUp {
                 commits,
                 scanned: seq,
+                scanned_bytes,
             });
         }
     }
     Ok(CaughtUp {
         commits,
         scanned: through,
+        scanned_bytes,
     })
 }

@@ -22,6 +22,7 @@ use crate::token::TokenError;
 
 pub(crate) use hub::Hub;
 pub use page::{FeedPage, PageLimit};
+pub(crate) use queue::Queue;
 pub(crate) use ring::Ring;
 pub use subscription::Subscription;
 pub(crate) use subscription::{FeedSources, subscribe};

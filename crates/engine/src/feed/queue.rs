@@ -53,6 +53,14 @@ pub(crate) enum Taken {
     Ended(Ended),
 }
 
+/// What waits in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) bytes: usize,
+    /// The oldest commit.
+    pub(crate) first: Option<Sequence>,
+}
+
 /// Whether the subscription must be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -150,11 +158,14 @@ impl Queue {
     /// Whether a commit at or before `seq` waits. None does once the subscription has fallen behind:
     /// it is not live any more.
     pub(crate) fn holds(&self, seq: Sequence) -> bool {
+        self.state.lock().first().is_some_and(|first| first <= seq)
+    }
+
+    /// What waits; `None` once nothing more comes.
+    pub(crate) fn backlog(&self) -> Option<Backlog> {
         let state = self.state.lock();
-        state.entries.iter().find_map(|entry| match entry {
-            Entry::Commit(commit) => Some(commit.seq <= seq),
-            Entry::Checkpoint(_) => None,
-        }) == Some(true)
+        let (bytes, first) = (state.bytes, state.first());
+        state.ended.is_none().then_some(Backlog { bytes, first })
     }
 
     pub(crate) fn has_overflowed(&self) -> bool {
@@ -163,6 +174,14 @@ impl Queue {
 }
 
 impl State {
+    /// The oldest commit.
+    fn first(&self) -> Option<Sequence> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::Commit(commit) => Some(commit.seq),
+            Entry::Checkpoint(_) => None,
+        })
+    }
+
     fn push(&mut self, entry: Entry) -> Pushed {
         self.entries.push_back(entry);
         if self.entries.len() == 1 {

@@ -44,6 +44,11 @@ impl Ring {
         self.changed.notify_one();
     }
 
+    /// Bytes of groups that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.waiting.lock().bytes
+    }
+
     /// Nothing more will be pushed, and who takes is freed.
     pub(crate) fn close(&self) {
         self.waiting.lock().closed = true;

@@ -17,6 +17,7 @@ use super::queue::{Ended, Taken};
 use super::snapshot::{Snapshot, Step as SnapshotStep};
 use super::{SubscribeError, SubscriptionError};
 use crate::read::{ReadError, Sources};
+use crate::statistics::{Subscriber, SubscriptionState, Tracker, Tracking};
 use crate::token::{Place, Scope, Sealer, TokenError};
 
 /// Bytes of commits in one `Changes` message, about.
@@ -29,6 +30,7 @@ pub(crate) struct FeedSources {
     pub(crate) hub: Arc<Hub>,
     pub(crate) queue_bytes_max: usize,
     pub(crate) changed_bytes_max: usize,
+    pub(crate) tracker: Arc<Tracker>,
     /// Called when a token proves that history was lost: it is of this epoch, and ahead of
     /// everything durable. Changes the epoch.
     pub(crate) lost_future: Box<dyn Fn(Sequence) + Send + Sync>,
@@ -47,6 +49,7 @@ pub struct Subscription {
     outbox: VecDeque<FeedMessage>,
     checkpoint_due: Instant,
     handed_out: watch::Receiver<Sequence>,
+    tracking: Tracking,
 }
 
 enum Phase {
@@ -80,13 +83,17 @@ pub(super) enum Step {
 pub(crate) fn subscribe(
     sources: Arc<FeedSources>,
     request: SubscribeRequest,
+    subscriber: Subscriber,
 ) -> Result<Subscription, SubscribeError> {
     if request.checkpoint_interval_ms < limits::CHECKPOINT_INTERVAL_MS_MIN {
         return Err(SubscribeError::CheckpointInterval);
     }
     let visible = sources.read.visible.sequence();
     let handed_out = sources.hub.handed_out();
+    let collection = request.collection.as_str();
+    let tracking = sources.tracker.track(subscriber, collection, visible);
     let mut subscription = Subscription {
+        tracking,
         phase: Phase::CatchUp(None),
         position: visible,
         outbox: VecDeque::new(),
@@ -117,6 +124,7 @@ pub(crate) fn subscribe(
             subscription.phase = Phase::Locating(tokio::task::spawn_blocking(locate));
         }
     }
+    subscription.tell_tracker();
     Ok(subscription)
 }
 
@@ -197,6 +205,7 @@ impl Subscription {
 
     async fn work(&mut self) -> Result<Step, SubscriptionError> {
         loop {
+            self.tell_tracker();
             if let Some(message) = self.outbox.pop_front() {
                 return Ok(Step::Message(message));
             }
@@ -246,9 +255,19 @@ impl Subscription {
     fn register(&self) -> (Registration, Sequence) {
         let collection = self.request.collection.clone();
         let queue_bytes_max = self.sources.queue_bytes_max;
-        self.sources
-            .hub
-            .register(collection, &self.request.view, queue_bytes_max)
+        let hub = &self.sources.hub;
+        let registered = hub.register(collection, &self.request.view, queue_bytes_max);
+        self.tracking.note_queue(&registered.0.queue);
+        registered
+    }
+
+    fn tell_tracker(&self) {
+        let state = match self.phase {
+            Phase::Snapshot(_) | Phase::SnapshotWork(_) => SubscriptionState::Snapshot,
+            Phase::Live(_) => SubscriptionState::Live,
+            _ => SubscriptionState::CatchUp,
+        };
+        self.tracking.note(state, self.position);
     }
 
     fn subscribed(&mut self, how: How) {
@@ -408,6 +427,7 @@ impl Subscription {
             Ok(caught_up) => caught_up,
             Err(error) => return self.gap_or(error),
         };
+        self.tracking.caught_up(caught_up.scanned_bytes);
         self.phase = Phase::CatchUp(registered);
         let last = caught_up.commits.last().map(|commit| commit.seq);
         self.position = caught_up.scanned;
@@ -440,7 +460,10 @@ impl Subscription {
             Taken::Nothing => return Ok(false),
             Taken::Ended(Ended::Closed) => return Err(SubscriptionError::Closed),
             // Dropping the registration drops the queue: the log has it all.
-            Taken::Ended(Ended::Overflowed) => self.phase = Phase::CatchUp(None),
+            Taken::Ended(Ended::Overflowed) => {
+                self.tracking.overflowed();
+                self.phase = Phase::CatchUp(None);
+            }
             Taken::Checkpoint(seq) if seq >= self.position => {
                 self.position = seq;
                 self.push_checkpoint();

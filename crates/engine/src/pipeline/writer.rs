@@ -2,6 +2,7 @@
 //! makes it visible, answers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use wellspring_log::Log;
@@ -17,6 +18,7 @@ use crate::commit::{CommitError, Group};
 use crate::feed::Ring;
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::Sources;
+use crate::statistics::WriterCounters;
 
 /// Bytes of commits after which a group takes no more.
 const GROUP_BYTES: usize = 4 << 20;
@@ -44,6 +46,7 @@ pub(crate) struct WriterParts {
     pub(crate) ring: Arc<Ring>,
     pub(crate) reserve: Reserve,
     pub(crate) overlay_bytes_max: usize,
+    pub(crate) counters: Arc<WriterCounters>,
 }
 
 /// The writer; [`Writer::run`] is its thread.
@@ -55,6 +58,7 @@ pub(crate) struct Writer {
     ring: Arc<Ring>,
     space: Space,
     overlay_bytes_max: usize,
+    counters: Arc<WriterCounters>,
 }
 
 type Answer = (
@@ -79,6 +83,7 @@ impl Writer {
             ring: parts.ring,
             space: Space::new(parts.reserve),
             overlay_bytes_max: parts.overlay_bytes_max,
+            counters: parts.counters,
         }
     }
 
@@ -137,6 +142,7 @@ impl Writer {
     /// repeats too, as they may rest on what was staged.
     fn finish(&mut self, staged: Staged, answers: Vec<Answer>) {
         if !staged.commits.is_empty() {
+            let began = Instant::now();
             if let Err(error) = self.log.append(&staged.records) {
                 tracing::error!(%error, "the log cannot be written; read-only until reopened");
                 self.condition.fail(ReadOnlyReason::LogFailed);
@@ -145,6 +151,8 @@ impl Writer {
                 }
                 return;
             }
+            let (commits, took) = (staged.commits.len(), began.elapsed());
+            self.counters.appended(commits, staged.bytes, took);
             self.space.wrote(staged.bytes);
             self.publish(staged);
         }

@@ -16,3 +16,4 @@ mod model;
 mod queries;
 mod reopening;
 mod snapshots;
+mod statistics;

@@ -1,0 +1,45 @@
+//! A database as operators see it.
+
+use super::Database;
+use crate::statistics::{Statistics, SubscriptionStatistics, count};
+
+impl Database {
+    /// What it has done since it was opened, and how it stands now.
+    ///
+    /// Looks at every subscription, and asks the file system for its free space: off the
+    /// runtime's threads where there are many.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let inner = &self.inner;
+        let (read, feed, writer) = (&inner.read, &inner.feed, &inner.writer_counters);
+        let (visible, handed_out) = (self.visible(), *self.handed_out().borrow());
+        Statistics {
+            commits: writer.commits(),
+            group_commits: writer.group_commits(),
+            group_bytes: writer.group_bytes(),
+            append_micros: writer.append_micros(),
+            visible,
+            applied: read.visible.progress().applied,
+            handed_out,
+            oldest: read.log.oldest(),
+            overlay_bytes: count(read.visible.pending_bytes()),
+            ring_bytes: count(inner.ring.bytes()),
+            subscriptions: feed.tracker.totals(visible, handed_out),
+            subscription_overflows: feed.tracker.overflows(),
+            catch_up_bytes: feed.tracker.catch_up_bytes(),
+            health: self.health(),
+            free_bytes: inner.reserve.free_bytes(),
+            reserve_bytes: inner.reserve.bytes,
+        }
+    }
+
+    /// Every subscription that there is, in no order.
+    ///
+    /// Looks at every one: off the runtime's threads where there are many.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<SubscriptionStatistics> {
+        let handed_out = *self.handed_out().borrow();
+        let tracker = &self.inner.feed.tracker;
+        tracker.list(self.visible(), handed_out)
+    }
+}
