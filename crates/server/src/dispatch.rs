@@ -5,8 +5,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tower::ServiceExt;
 use tracing::debug;
 use wellspring_protocol::error::{Code, WireError};
@@ -14,9 +15,11 @@ use wellspring_protocol::error::{Code, WireError};
 use crate::cors;
 use crate::grpc::Grpc;
 use crate::http::problem::Problem;
-use crate::http::{admin_routes, client_routes};
+use crate::http::{admin_routes, asks_for_stream, client_routes};
 use crate::listener::Handler;
-use crate::origin::From;
+use crate::logs::Logs;
+use crate::metrics::{Metrics, Outcome, Protocol, Route, Share, Transport};
+use crate::origin::{From, OriginPolicy};
 use crate::shared::Shared;
 
 /// Answers what arrives on the port for clients.
@@ -31,6 +34,8 @@ pub(crate) struct ClientPort {
 #[derive(Clone)]
 pub(crate) struct AdminPort {
     routes: Router,
+    origins: OriginPolicy,
+    metrics: Metrics,
 }
 
 impl ClientPort {
@@ -46,20 +51,39 @@ impl ClientPort {
 }
 
 impl AdminPort {
-    pub(crate) fn new(shared: Shared) -> AdminPort {
+    pub(crate) fn new(shared: Shared, logs: Option<Logs>) -> AdminPort {
         AdminPort {
-            routes: admin_routes(shared),
+            origins: OriginPolicy::of_operators(&shared.config),
+            metrics: shared.metrics.clone(),
+            routes: admin_routes(shared, logs),
         }
     }
 }
 
 impl Handler for ClientPort {
     async fn answer(&self, request: Request<Incoming>) -> Response {
+        let began = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let (transport, route) = kind(&request);
         let response = self.respond(request).await;
+        let (outcome, took) = (Outcome::of(&response), began.elapsed());
+        self.shared
+            .metrics
+            .answered(transport, route, outcome, took);
         // Without the query, which may hold a resume token.
         debug!(%method, path, status = response.status().as_u16(), "answered");
         response
+    }
+
+    fn connected(&self, version: Version) -> Share {
+        self.shared.metrics.connected(match version {
+            Version::HTTP_2 => Protocol::Http2,
+            _ => Protocol::Http1,
+        })
+    }
+
+    fn turned_away(&self) {
+        self.shared.metrics.turned_away();
     }
 }
 
@@ -88,8 +112,30 @@ impl ClientPort {
 
 impl Handler for AdminPort {
     async fn answer(&self, request: Request<Incoming>) -> Response {
-        route(&self.routes, request.map(Body::new)).await
+        match self.origins.judge(request.headers(), request.uri()) {
+            From::Foreign => foreign().into_response(),
+            From::Page(_) | From::Anyone => route(&self.routes, request.map(Body::new)).await,
+        }
     }
+
+    fn connected(&self, _version: Version) -> Share {
+        self.metrics.connected(Protocol::Admin)
+    }
+
+    fn turned_away(&self) {
+        self.metrics.turned_away();
+    }
+}
+
+/// What a request is counted as.
+fn kind(request: &Request<Incoming>) -> (Transport, Route) {
+    let path = request.uri().path();
+    if is_grpc(request.headers()) {
+        return (Transport::Grpc, Route::of_grpc(path));
+    }
+    let is_stream = asks_for_stream(request.headers());
+    let route = Route::of_http(request.method(), path, is_stream);
+    (Transport::Http, route)
 }
 
 async fn route(routes: &Router, request: Request<Body>) -> Response {

@@ -5,9 +5,10 @@
 //!
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let config = Config::load(Sources::of_process(None, Default::default()))?;
-//! wellspring_server::write_logs(&config)?;
+//! let logs = wellspring_server::write_logs(&config)?;
 //! let interrupted = async { std::future::pending().await };
-//! wellspring_server::run(config, interrupted).await?;
+//! let server = wellspring_server::Server::bind(config).await?;
+//! server.with_logs(logs).run(interrupted).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -23,9 +24,12 @@
 //! | `websocket`, `grpc` | the other transports: they only parse and frame |
 //! | `session` | the one loop that serves all streaming transports |
 //! | `errors` | what clients are told of the engine's errors |
+//! | `metrics` | what operators are told of it all |
 
 pub mod config;
 
+mod client;
+mod commits;
 mod cors;
 mod dispatch;
 mod errors;
@@ -34,6 +38,7 @@ mod http;
 mod ids;
 mod listener;
 mod logs;
+mod metrics;
 mod origin;
 mod phase;
 mod run;
@@ -42,5 +47,5 @@ mod shared;
 mod tasks;
 mod websocket;
 
-pub use logs::{LogError, write_logs};
+pub use logs::{FilterError, LogError, Logs, write_logs};
 pub use run::{Addresses, RunError, Server, run};

@@ -84,6 +84,20 @@ impl OriginPolicy {
         }
     }
 
+    /// For the port for operators, which is for no pages but those of this machine; where others
+    /// can reach it, for none.
+    pub(crate) fn of_operators(config: &Config) -> OriginPolicy {
+        let loopback = if config.admin.ip().is_loopback() {
+            Loopback::Allowed
+        } else {
+            Loopback::Refused
+        };
+        OriginPolicy {
+            allowed: Vec::new(),
+            loopback,
+        }
+    }
+
     /// Judges a request by its headers and by the authority of its URI (HTTP/2 has no `Host`).
     pub(crate) fn judge(&self, headers: &HeaderMap, uri: &http::Uri) -> From {
         // All of them: which one a proxy or a client meant is not for us to guess.

@@ -14,6 +14,7 @@ use wellspring_engine::{CloseError, Database, OpenError, OpenProgress, Options};
 use crate::config::Config;
 use crate::dispatch::{AdminPort, ClientPort};
 use crate::listener::{Places, accept_all};
+use crate::logs::Logs;
 use crate::phase::{Phase, PhaseReader, PhaseWriter, phase};
 use crate::shared::Shared;
 use crate::tasks::Tasks;
@@ -55,6 +56,7 @@ pub struct Server {
     clients: TcpListener,
     admin: TcpListener,
     addresses: Addresses,
+    logs: Option<Logs>,
 }
 
 /// Where a server listens; with port 0 in the configuration, the ports that it was given.
@@ -94,7 +96,15 @@ impl Server {
             clients,
             admin,
             addresses,
+            logs: None,
         })
+    }
+
+    /// Lets operators change what these logs have while the server runs.
+    #[must_use]
+    pub fn with_logs(mut self, logs: Logs) -> Server {
+        self.logs = Some(logs);
+        self
     }
 
     /// Where it listens.
@@ -113,13 +123,15 @@ impl Server {
             clients,
             admin,
             addresses,
+            logs,
         } = self;
         announce(&config, addresses);
         let tasks = Tasks::default();
         let (writer, reader) = phase();
         let shared = Shared::new(Arc::clone(&config), reader.clone(), tasks.clone());
         let admin_places = Places::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX);
-        let (client_port, admin_port) = (ClientPort::new(shared.clone()), AdminPort::new(shared));
+        let client_port = ClientPort::new(shared.clone());
+        let admin_port = AdminPort::new(shared, logs);
         tasks.spawn(accept_all(
             clients,
             client_places(&config),

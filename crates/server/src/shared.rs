@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wellspring_engine::Subscriber;
+
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::origin::OriginPolicy;
 use crate::phase::PhaseReader;
 use crate::session::{Limits, Terms};
@@ -18,6 +21,7 @@ pub(crate) struct Inner {
     pub(crate) phase: PhaseReader,
     pub(crate) origins: OriginPolicy,
     pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
 }
 
 impl std::ops::Deref for Shared {
@@ -31,11 +35,13 @@ impl std::ops::Deref for Shared {
 impl Shared {
     pub(crate) fn new(config: Arc<Config>, phase: PhaseReader, tasks: Tasks) -> Shared {
         let origins = OriginPolicy::new(&config);
+        let metrics = Metrics::new(phase.clone());
         Shared(Arc::new(Inner {
             config,
             phase,
             origins,
             tasks,
+            metrics,
         }))
     }
 
@@ -44,12 +50,14 @@ impl Shared {
         Limits {
             bytes_max: self.config.queue_bytes_max,
             stalled: Duration::from_millis(self.config.stalled_write_ms),
+            queued: self.metrics.outbox_bytes(),
         }
     }
 
     /// The terms of a session.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms::new(&self.config, self.tasks.draining())
+    pub(crate) fn terms(&self, subscriber: Subscriber) -> Terms {
+        let draining = self.tasks.draining();
+        Terms::new(&self.config, draining, subscriber, self.metrics.clone())
     }
 
     pub(crate) fn body_timeout(&self) -> Duration {

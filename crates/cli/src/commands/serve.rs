@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use wellspring_server::Server;
 use wellspring_server::config::{Config, Overrides, Sources};
 
 use super::signals;
@@ -26,7 +27,8 @@ impl Serve {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let stop = signals::stop()?;
         let config = Config::load(Sources::of_process(self.config, self.overrides))?;
-        wellspring_server::write_logs(&config)?;
-        Ok(wellspring_server::run(config, stop).await?)
+        let logs = wellspring_server::write_logs(&config)?;
+        let server = Server::bind(config).await?;
+        Ok(server.with_logs(logs).run(stop).await?)
     }
 }

@@ -7,6 +7,7 @@ use wellspring_protocol::pb::{ContentForm, SubscribeRequest};
 
 use super::deadline::Deadline;
 use super::framing::{GrpcFraming, Responses};
+use crate::client::{GRPC, subscriber};
 use crate::errors;
 use crate::session::{Session, Terms, outbox};
 use crate::shared::Shared;
@@ -25,16 +26,17 @@ impl Changes for ChangesService {
             .extensions()
             .get::<Deadline>()
             .and_then(|deadline| deadline.0);
+        let subscriber = subscriber(GRPC, request.extensions());
         let request = request.into_inner();
         let framing = GrpcFraming(ContentForm::of(request.format)?);
         let request = wellspring_types::feed::SubscribeRequest::try_from(request)?;
         let database = self.0.phase.database()?;
-        let subscribed = database.subscribe(request);
+        let subscribed = database.subscribe_for(subscriber, request);
         let subscription = subscribed.map_err(|error| errors::subscribe(&error))?;
         let (outbox, taker) = outbox(self.0.outbox_limits());
         let terms = Terms {
             deadline,
-            ..self.0.terms()
+            ..self.0.terms(subscriber)
         };
         let session = Session::new(framing, outbox, database, terms).with(subscription);
         self.0.tasks.spawn(session.run(stream::empty()));

@@ -13,6 +13,7 @@ use wellspring_types::DocumentPath;
 use wellspring_types::query::{Page, Query};
 use wellspring_types::write::CommitResult;
 
+use crate::commits;
 use crate::errors;
 use crate::ids::new_document_id;
 use crate::shared::Shared;
@@ -25,10 +26,7 @@ impl DocumentsService {
         request: wellspring_types::write::CommitRequest,
     ) -> Result<CommitResult, WireError> {
         let database = self.0.phase.database()?;
-        database
-            .commit(request)
-            .await
-            .map_err(|error| errors::commit(&error))
+        commits::commit(&database, &self.0.metrics, request).await
     }
 
     async fn page_of(&self, query: Query) -> Result<Page, WireError> {

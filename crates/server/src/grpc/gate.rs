@@ -36,7 +36,7 @@ pub(super) async fn pass(
 ) -> Response<Body> {
     match enter(shared, routes, request).await {
         Ok(response) => translate(response),
-        Err(error) => error.to_status().into_http(),
+        Err(error) => told(&error),
     }
 }
 
@@ -100,13 +100,25 @@ fn check_framing(body: &[u8]) -> Result<(), WireError> {
 }
 
 /// Replaces a status that is not one of ours. tonic's own are all of responses without a body.
-fn translate(response: Response<Body>) -> Response<Body> {
+fn translate(mut response: Response<Body>) -> Response<Body> {
     match Status::from_header_map(response.headers()) {
         Some(status) if status.code() != tonic::Code::Ok && !WireError::is_in_status(&status) => {
-            WireError::from_status(&status).to_status().into_http()
+            told(&WireError::from_status(&status))
+        }
+        Some(status) if status.code() != tonic::Code::Ok => {
+            let code = WireError::from_status(&status).code;
+            response.extensions_mut().insert(code);
+            response
         }
         _ => response,
     }
+}
+
+/// An error as a response, which carries its code for whoever counts errors.
+fn told(error: &WireError) -> Response<Body> {
+    let mut response = error.to_status().into_http();
+    response.extensions_mut().insert(error.code);
+    response
 }
 
 /// A response that ends when the server drains.

@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::ACCEPT;
+use http::request::Parts;
 use wellspring_engine::PageLimit;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::feed;
@@ -20,6 +21,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::reply;
 use super::stream::{self, StreamForm};
+use crate::client::{POLL, subscriber};
 use crate::errors;
 use crate::shared::Shared;
 
@@ -42,15 +44,20 @@ pub(super) async fn get(
     let (parts, _body) = request.into_parts();
     let collection = Address::after(PREFIX, parts.uri.path())?.collection()?;
     match form(&parts.headers) {
-        Form::Page => page(&shared, collection, parts.uri.query()).await,
+        Form::Page => page(&shared, collection, &parts).await,
         Form::Stream(form) => {
             let request = stream_request(collection, parts.uri.query(), &parts.headers)?;
-            match stream::open(&shared, form, request) {
+            match stream::open(&shared, form, request, &parts.extensions) {
                 Ok(response) => Ok(response),
                 Err(why) => Ok(stream::refuse(form, why)),
             }
         }
     }
+}
+
+/// Whether the client asks for a stream rather than a page.
+pub(crate) fn asks_for_stream(headers: &HeaderMap) -> bool {
+    form(headers) != Form::Page
 }
 
 /// What `Accept` says: the first form in it that is a stream, else a page.
@@ -110,18 +117,19 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<ResumeToken>, WireError> 
 async fn page(
     shared: &Shared,
     collection: CollectionPath,
-    query: Option<&str>,
+    parts: &Parts,
 ) -> Result<Response, Problem> {
     let known = [
         "from", "after", "time", "where", "select", "old", "patch", "conflate", "wait",
     ];
-    let parameters = Parameters::read(query, &known)?;
+    let parameters = Parameters::read(parts.uri.query(), &known)?;
     let wait = wait(parameters.text("wait").unwrap_or("0"))?;
     let mut request = subscribe_request(collection, &parameters)?;
     request.end_on_gap = true;
     let database = shared.phase.database()?;
+    let subscriber = subscriber(POLL, &parts.extensions);
     let mut subscription = database
-        .subscribe(request)
+        .subscribe_for(subscriber, request)
         .map_err(|error| errors::subscribe(&error))?;
     let limit = PageLimit {
         bytes: PAGE_BYTES_MAX,

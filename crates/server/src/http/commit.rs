@@ -11,7 +11,7 @@ use super::etag::write_precondition;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::reply::written;
-use crate::errors;
+use crate::commits;
 use crate::shared::Shared;
 
 pub(super) async fn post(
@@ -37,9 +37,6 @@ pub(super) async fn post(
         (None, _) => {}
     }
     let database = shared.phase.database()?;
-    let result = database
-        .commit(commit)
-        .await
-        .map_err(|error| errors::commit(&error))?;
+    let result = commits::commit(&database, &shared.metrics, commit).await?;
     Ok(written(&result))
 }

@@ -20,8 +20,10 @@ use super::etag::{etag, is_known, write_precondition};
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::reply::{created, json, written};
+use crate::commits;
 use crate::errors;
 use crate::ids::new_document_id;
+use crate::metrics::Metrics;
 use crate::shared::Shared;
 
 const PREFIX: &str = "/v1/documents/";
@@ -123,7 +125,7 @@ pub(super) async fn put(
         (None, None) => get_now(&database, &path).await?.is_none(),
     };
     let result = write
-        .commit(&database, Write::set(path.clone(), data))
+        .commit((&database, &shared.metrics), Write::set(path.clone(), data))
         .await?;
     // Inserted by this very commit, unless somebody else has overwritten it already.
     let inserted = |now: wellspring_types::Document| {
@@ -157,7 +159,9 @@ pub(super) async fn patch(
     };
     let database = shared.phase.database()?;
     Ok(written(
-        &write.commit(&database, Write::update(path, patch)).await?,
+        &write
+            .commit((&database, &shared.metrics), Write::update(path, patch))
+            .await?,
     ))
 }
 
@@ -177,7 +181,9 @@ pub(super) async fn delete(
     }
     let database = shared.phase.database()?;
     Ok(written(
-        &write.commit(&database, Write::delete(path)).await?,
+        &write
+            .commit((&database, &shared.metrics), Write::delete(path))
+            .await?,
     ))
 }
 
@@ -202,7 +208,10 @@ pub(super) async fn post(
     let data = Data::parse(&body).map_err(WireError::from)?;
     let database = shared.phase.database()?;
     let result = write
-        .commit(&database, Write::insert(path.clone(), data))
+        .commit(
+            (&database, &shared.metrics),
+            Write::insert(path.clone(), data),
+        )
         .await?;
     Ok(created(&result, &path))
 }
@@ -241,17 +250,18 @@ impl WriteRequest {
         }
     }
 
-    async fn commit(&self, database: &Database, write: Write) -> Result<CommitResult, WireError> {
+    async fn commit(
+        &self,
+        (database, metrics): (&Database, &Metrics),
+        write: Write,
+    ) -> Result<CommitResult, WireError> {
         let write = Write {
             precondition: self.precondition,
             ..write
         };
         let mut request = CommitRequest::of(vec![write]);
         request.mutation_id = self.mutation_id.clone();
-        database
-            .commit(request)
-            .await
-            .map_err(|error| errors::commit(&error))
+        commits::commit(database, metrics, request).await
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod body;
 pub(crate) mod problem;
 
 mod address;
+mod admin;
 mod changes;
 mod commit;
 mod documents;
@@ -13,6 +14,9 @@ mod parameters;
 mod query;
 mod reply;
 mod stream;
+
+pub(crate) use admin::admin_routes;
+pub(crate) use changes::asks_for_stream;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -35,13 +39,6 @@ pub(crate) fn client_routes(shared: Shared) -> Router {
         .route("/v1/changes/{*path}", get(changes::get).fallback(only_get))
         .route("/v1/ws", get(crate::websocket::upgrade).fallback(only_get))
         .merge(health::routes())
-        .fallback(|| async { Problem::no_such_path() })
-        .with_state(shared)
-}
-
-/// Everything that is served to operators.
-pub(crate) fn admin_routes(shared: Shared) -> Router {
-    health::routes()
         .fallback(|| async { Problem::no_such_path() })
         .with_state(shared)
 }

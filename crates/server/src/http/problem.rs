@@ -73,6 +73,8 @@ impl IntoResponse for Problem {
         if let Some(after_ms) = self.error.after_ms {
             headers.insert(RETRY_AFTER, HeaderValue::from(after_ms.div_ceil(1000)));
         }
+        // For whoever counts errors.
+        response.extensions_mut().insert(self.error.code);
         response
     }
 }

@@ -17,6 +17,7 @@ use wellspring_types::ResumeToken;
 use wellspring_types::feed::{FeedMessage, SubscribeRequest};
 
 use super::problem::Problem;
+use crate::client::{self, subscriber};
 use crate::errors;
 use crate::session::{Framed, Framing, STEP_BYTES, Session, Taker, outbox};
 use crate::shared::Shared;
@@ -41,13 +42,15 @@ pub(super) fn open(
     shared: &Shared,
     form: StreamForm,
     request: SubscribeRequest,
+    extensions: &http::Extensions,
 ) -> Result<Response, WireError> {
     let database = shared.phase.database()?;
+    let subscriber = subscriber(form.transport(), extensions);
     let subscription = database
-        .subscribe(request)
+        .subscribe_for(subscriber, request)
         .map_err(|error| errors::subscribe(&error))?;
     let (outbox, taker) = outbox(shared.outbox_limits());
-    let session = Session::new(form, outbox, database, shared.terms()).with(subscription);
+    let session = Session::new(form, outbox, database, shared.terms(subscriber)).with(subscription);
     shared.tasks.spawn(session.run(stream::empty()));
     let first = match form {
         // A comment at once lets proxies and browsers see that the stream is open.
@@ -66,10 +69,10 @@ pub(super) fn refuse(form: StreamForm, why: WireError) -> Response {
     );
     if form == StreamForm::Events && passes {
         let retry_ms = jittered(why.after_ms.unwrap_or(RETRY_MS));
-        return respond(
-            form,
-            Body::from(format!("retry: {retry_ms}\n: {}\n\n", why.code)),
-        );
+        let told = Body::from(format!("retry: {retry_ms}\n: {}\n\n", why.code));
+        let mut response = respond(form, told);
+        response.extensions_mut().insert(why.code);
+        return response;
     }
     Problem::from(why).into_response()
 }
@@ -106,6 +109,13 @@ fn jittered(millis: u64) -> u64 {
 }
 
 impl StreamForm {
+    fn transport(self) -> &'static str {
+        match self {
+            StreamForm::Events => client::EVENTS,
+            StreamForm::Lines => client::LINES,
+        }
+    }
+
     fn framed(self, text: &str, token: Option<&ResumeToken>) -> Framed<Bytes> {
         let frame = match (self, token) {
             (StreamForm::Events, Some(token)) => format!("id: {token}\ndata: {text}\n\n"),

@@ -37,6 +37,7 @@ pub(crate) async fn accept_all<H: Handler>(
             }
         };
         let Some(place) = places.take(peer.ip()) else {
+            handler.turned_away();
             debug!(%peer, "too many connections: closed one");
             continue;
         };

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -16,9 +16,11 @@ use tracing::debug;
 
 use super::places::Place;
 use super::progress::{self, StreamTasks};
-use super::sniff::read_first_bytes;
+use super::sniff::{read_first_bytes, version_of};
 use super::socket::Socket;
+use crate::client::Peer;
 use crate::config::Config;
+use crate::metrics::Share;
 use crate::tasks::Tasks;
 
 /// Bytes of a request's headers.
@@ -32,6 +34,12 @@ const HTTP2_SEND_BYTES_MAX: usize = 256 * 1024;
 pub(crate) trait Handler: Clone + Send + Sync + 'static {
     /// Answers one request.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Counts a connection that speaks this version, for as long as what is returned is kept.
+    fn connected(&self, version: Version) -> Share;
+
+    /// Counts a connection that there was no place for.
+    fn turned_away(&self);
 }
 
 /// A connection that was accepted and has a place.
@@ -65,8 +73,10 @@ pub(super) async fn serve<H: Handler>(
     };
     // A backstop. Sessions notice a client that does not read earlier and tell it why they end.
     let stalled = Duration::from_millis(config.stalled_write_ms) * 2;
+    let _counted = handler.connected(version_of(&first));
     let io = TokioIo::new(Socket::new(stream, first, stalled, Some(place)));
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         let handler = handler.clone();
         async move { Ok::<_, Infallible>(progress::watch(handler.answer(request).await)) }
     });

@@ -6,6 +6,7 @@
 use std::io;
 
 use bytes::{Bytes, BytesMut};
+use http::Version;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The connection preface (RFC 9113, section 3.4).
@@ -27,6 +28,15 @@ where
         }
     }
     Ok(bytes.freeze())
+}
+
+/// The version that a connection speaks which began with these bytes.
+pub(super) fn version_of(first: &[u8]) -> Version {
+    if first == HTTP2_PREFACE {
+        Version::HTTP_2
+    } else {
+        Version::HTTP_11
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::Sequence;
 use wellspring_types::feed::SubscribeRequest;
 
+use crate::metrics::{Outcome, Route, Transport};
 pub(crate) use answers::Answer;
 use answers::HeldAnswers;
 pub(crate) use framing::{Command, Framed, Framing};
@@ -110,6 +111,7 @@ impl<F: Framing> Session<F> {
         let why = match ending {
             Ending::Silent => return,
             Ending::Cutting(why) => {
+                self.terms.metrics.told(why.code);
                 // No token: what was sent up to it may be in the queue that is dropped. The client
                 // goes on from what it has received.
                 let farewell = self.framing.farewell(&why, None);
@@ -119,6 +121,7 @@ impl<F: Framing> Session<F> {
             }
             Ending::Saying(why) => why,
         };
+        self.terms.metrics.told(why.code);
         let farewell = self.framing.farewell(&why, self.subscriptions.only_token());
         // Where it does not get through there is nobody to tell.
         let _ = self.say(farewell).await;
@@ -205,6 +208,7 @@ impl<F: Framing> Session<F> {
             Ok(of_feed) => self.framing.feed(&message.id, of_feed),
             Err(error) => {
                 let why = crate::errors::subscription(error);
+                self.terms.metrics.told(why.code);
                 self.framing
                     .ended(&message.id, &why, message.token.as_ref())
             }
@@ -219,18 +223,24 @@ impl<F: Framing> Session<F> {
         self.heard_at = Instant::now();
         match command {
             Command::Alive => Next::GoOn,
-            Command::Subscribe(id, request) => match self.subscribe(&id, *request) {
-                Ok(subscription) => {
-                    self.subscriptions.add(id, subscription);
-                    Next::GoOn
+            Command::Subscribe(id, request) => {
+                let began = Instant::now();
+                let subscribed = self.subscribe(&id, *request);
+                self.count_subscribe(&subscribed, began);
+                match subscribed {
+                    Ok(subscription) => {
+                        self.subscriptions.add(id, subscription);
+                        Next::GoOn
+                    }
+                    Err(why) => {
+                        let refused = self.framing.refused(&id, &why);
+                        self.say(refused).await
+                    }
                 }
-                Err(why) => {
-                    let refused = self.framing.refused(&id, &why);
-                    self.say(refused).await
-                }
-            },
+            }
             Command::Unsubscribe(id, _) if !self.subscriptions.has(&id) => {
                 let why = WireError::new(Code::NotFound, "there is no subscription with this id");
+                self.terms.metrics.told(why.code);
                 let refused = self.framing.refused(&id, &why);
                 self.say(refused).await
             }
@@ -262,8 +272,18 @@ impl<F: Framing> Session<F> {
             return Err(WireError::new(Code::LimitExceeded, told));
         }
         self.database
-            .subscribe(request)
+            .subscribe_for(self.terms.subscriber, request)
             .map_err(|error| crate::errors::subscribe(&error))
+    }
+
+    /// Only on a WebSocket does a client subscribe within a session.
+    fn count_subscribe(&self, subscribed: &Result<Subscription, WireError>, began: Instant) {
+        let outcome = match subscribed {
+            Ok(_) => Outcome::Served,
+            Err(why) => Outcome::Failed(why.code),
+        };
+        let (metrics, took) = (&self.terms.metrics, began.elapsed());
+        metrics.answered(Transport::WebSocket, Route::Subscribe, outcome, took);
     }
 
     async fn answer(&mut self, answer: Answer<F::Frame>) -> Next {

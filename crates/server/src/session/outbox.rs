@@ -10,8 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
+
+use crate::metrics::Share;
 
 /// Frames in an outbox; small ones would otherwise cost more than their bytes tell.
 const FRAMES_MAX: usize = 4096;
@@ -19,12 +22,14 @@ const FRAMES_MAX: usize = 4096;
 pub(crate) const STEP_BYTES: usize = 64 * 1024;
 
 /// How much an outbox holds, and how long it may stand still.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Bytes; one larger frame may enter an empty outbox.
     pub(crate) bytes_max: u32,
     /// Time in which the client takes [`STEP_BYTES`] at least.
     pub(crate) stalled: Duration,
+    /// The bytes in all outboxes.
+    pub(crate) queued: Gauge,
 }
 
 /// Where a session puts frames.
@@ -48,6 +53,7 @@ struct Queued<F> {
     frame: F,
     bytes: usize,
     _room: OwnedSemaphorePermit,
+    _counted: Share,
 }
 
 // Held for a few assignments and never across an await.
@@ -120,10 +126,12 @@ impl<F> Outbox<F> {
         let (Ok(room), Ok(place)) = (room, place) else {
             return Err(OutboxError::Gone);
         };
+        let counted = i64::try_from(bytes).unwrap_or(i64::MAX);
         place.send(Queued {
             frame,
             bytes,
             _room: room,
+            _counted: Share::of(self.limits.queued.clone(), counted),
         });
         Ok(())
     }
@@ -187,14 +195,17 @@ impl<F> Taker<F> {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        bytes_max: 100,
-        stalled: Duration::from_secs(10),
-    };
+    fn limits() -> Limits {
+        Limits {
+            bytes_max: 100,
+            stalled: Duration::from_secs(10),
+            queued: Gauge::default(),
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn frames_come_out_in_order_and_then_the_end() {
-        let (outbox, mut taker) = outbox(LIMITS);
+        let (outbox, mut taker) = outbox(limits());
         outbox.put('a', 40).await.unwrap();
         outbox.put('b', 40).await.unwrap();
         drop(outbox);
@@ -203,8 +214,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_waits_is_counted_until_it_is_taken_or_dropped() {
+        let limits = limits();
+        let (outbox, mut taker) = outbox(limits.clone());
+        outbox.put('a', 40).await.unwrap();
+        outbox.put('b', 41).await.unwrap();
+        assert_eq!(limits.queued.get(), 81);
+        taker.take().await.unwrap();
+        assert_eq!(limits.queued.get(), 41);
+        drop((outbox, taker));
+        assert_eq!(limits.queued.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_frame_larger_than_the_outbox_waits_until_it_is_empty() {
-        let (outbox, mut taker) = outbox(LIMITS);
+        let (outbox, mut taker) = outbox(limits());
         outbox.put('a', 1).await.unwrap();
         let (put, taken) = tokio::join!(outbox.put('b', 5000), taker.take());
         assert_eq!((put, taken), (Ok(()), Some('a')));
@@ -213,7 +237,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_stalled() {
-        let (outbox, mut taker) = outbox(LIMITS);
+        let (outbox, mut taker) = outbox(limits());
         outbox.put('a', 100).await.unwrap();
         assert_eq!(outbox.put('b', 100).await, Err(OutboxError::Stalled));
         outbox.cut(Some('!'));
@@ -222,7 +246,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_slowly_is_not_stalled() {
-        let (outbox, mut taker) = outbox(LIMITS);
+        let (outbox, mut taker) = outbox(limits());
         let put = async {
             for frame in 0..5 {
                 outbox.put(frame, 100).await.unwrap();
@@ -239,11 +263,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_frame_is_given_more_time() {
-        let limits = Limits {
-            bytes_max: 100,
-            stalled: Duration::from_secs(10),
-        };
-        let (outbox, mut taker) = outbox(limits);
+        let (outbox, mut taker) = outbox(limits());
         outbox.put('a', 3 * STEP_BYTES).await.unwrap();
         taker.take().await.unwrap();
         outbox.put('b', 100).await.unwrap();
@@ -254,7 +274,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn putting_fails_once_the_transport_is_gone() {
-        let (outbox, taker) = outbox(LIMITS);
+        let (outbox, taker) = outbox(limits());
         drop(taker);
         outbox.gone().await;
         assert_eq!(outbox.put('a', 1).await, Err(OutboxError::Gone));

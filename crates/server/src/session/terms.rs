@@ -5,7 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use wellspring_engine::Subscriber;
+
 use crate::config::Config;
+use crate::metrics::Metrics;
 
 /// How long clients are asked to stay away from a server that stops, in milliseconds.
 const AWAY_MS: u64 = 1000;
@@ -27,10 +30,18 @@ pub(crate) struct Terms {
     pub(crate) requests_max: usize,
     /// Subscriptions at a time.
     pub(crate) subscriptions_max: usize,
+    /// Whom its subscriptions serve.
+    pub(crate) subscriber: Subscriber,
+    pub(crate) metrics: Metrics,
 }
 
 impl Terms {
-    pub(crate) fn new(config: &Config, draining: CancellationToken) -> Terms {
+    pub(crate) fn new(
+        config: &Config,
+        draining: CancellationToken,
+        subscriber: Subscriber,
+        metrics: Metrics,
+    ) -> Terms {
         Terms {
             heartbeat: Duration::from_millis(config.heartbeat_ms),
             dead_after: None,
@@ -39,6 +50,8 @@ impl Terms {
             away_ms: AWAY_MS,
             requests_max: usize::try_from(config.requests_in_progress_max).unwrap_or(usize::MAX),
             subscriptions_max: usize::try_from(config.subscriptions_max).unwrap_or(usize::MAX),
+            subscriber,
+            metrics,
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tracing::{Instrument, debug, error, info_span};
-use wellspring_engine::Database;
+use wellspring_engine::{Database, Subscriber};
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::reply::{self, Welcome, WelcomeLimits};
 use wellspring_protocol::json::{ClientMessage, RequestError};
@@ -22,6 +22,7 @@ use super::framing::{CLOSE_NO_HELLO, WebSocketFraming, close, text};
 use super::requests;
 use crate::ids::new_session_id;
 use crate::listener;
+use crate::metrics::Protocol;
 use crate::session::{Command, Framing, Outbox, Session, Taker, Terms, outbox};
 use crate::shared::Shared;
 
@@ -46,7 +47,12 @@ fn limits() -> WebSocketConfig {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(upgraded: Upgraded, shared: Shared, database: Database) {
+pub(super) async fn serve(
+    upgraded: Upgraded,
+    shared: Shared,
+    database: Database,
+    subscriber: Subscriber,
+) {
     let Some((mut socket, read)) = listener::Socket::of(upgraded) else {
         return error!("an upgraded connection is not one of the listener's");
     };
@@ -54,10 +60,12 @@ pub(super) async fn serve(upgraded: Upgraded, shared: Shared, database: Database
     let (read, role) = (read.to_vec(), Role::Server);
     let socket = WebSocketStream::from_partially_read(socket, read, role, Some(limits())).await;
     let session = new_session_id();
+    let _counted = shared.metrics.connected(Protocol::WebSocket);
     let span = info_span!("websocket", %session);
     Connection {
         shared,
         database,
+        subscriber,
         session,
     }
     .serve(socket)
@@ -68,23 +76,26 @@ pub(super) async fn serve(upgraded: Upgraded, shared: Shared, database: Database
 struct Connection {
     shared: Shared,
     database: Database,
+    subscriber: Subscriber,
     session: String,
 }
 
 /// Why there is no session.
 enum NoSession {
     /// The client is told by a close frame.
-    Told(Message),
+    Told(Message, Option<Code>),
     /// The client has left.
     Gone,
 }
 
 impl Connection {
     async fn serve(self, socket: Socket) {
+        let metrics = self.shared.metrics.clone();
         let (mut sink, mut stream) = socket.split();
         match self.hello(&mut stream).await {
             Ok(()) => self.converse(&mut sink, &mut stream).await,
-            Err(NoSession::Told(close)) => {
+            Err(NoSession::Told(close, code)) => {
+                code.into_iter().for_each(|code| metrics.told(code));
                 // Where it does not get through there is nobody to tell.
                 let _ = timeout(CLOSE_PATIENCE, sink.send(close)).await;
             }
@@ -113,7 +124,8 @@ impl Connection {
             }
         };
         let Ok(message) = first else {
-            return Err(NoSession::Told(close(CLOSE_NO_HELLO, "no hello in time")));
+            let close = close(CLOSE_NO_HELLO, "no hello in time");
+            return Err(NoSession::Told(close, None));
         };
         match ClientMessage::parse(message?.as_bytes()) {
             Ok(ClientMessage::Hello(hello)) => {
@@ -137,13 +149,14 @@ impl Connection {
         let dead_after = Some(Duration::from_millis(config.dead_after_ms));
         let terms = Terms {
             dead_after,
-            ..self.shared.terms()
+            ..self.shared.terms(self.subscriber)
         };
         if self.welcome(&outbox).await.is_err() {
             return;
         }
         let database = self.database.clone();
-        let commands = stream.map(|received| requests::command(received, &database));
+        let metrics = self.shared.metrics.clone();
+        let commands = stream.map(|received| requests::command(received, &database, &metrics));
         let commands = commands.chain(stream::once(async { Command::Gone })).fuse();
         let session = Session::new(WebSocketFraming, outbox, self.database, terms);
         tokio::join!(session.run(commands), write(sink, taker));
@@ -184,7 +197,7 @@ fn close_for(why: &WireError) -> Message {
 }
 
 fn refuse(why: &WireError) -> NoSession {
-    NoSession::Told(close_for(why))
+    NoSession::Told(close_for(why), Some(why.code))
 }
 
 /// The first text message; pings are none.

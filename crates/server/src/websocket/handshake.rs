@@ -10,6 +10,7 @@ use tracing::debug;
 use wellspring_protocol::error::WireError;
 
 use super::connection;
+use crate::client::{WEBSOCKET, subscriber};
 use crate::http::problem::Problem;
 use crate::shared::Shared;
 
@@ -30,11 +31,12 @@ pub(crate) async fn upgrade(
         WireError::invalid_argument(format!("not a handshake of a WebSocket: {error}"))
     })?;
     let database = shared.phase.database()?;
+    let subscriber = subscriber(WEBSOCKET, request.extensions());
     let upgrade = hyper::upgrade::on(&mut request);
     let tasks = shared.tasks.clone();
     tasks.spawn(async move {
         match upgrade.await {
-            Ok(upgraded) => connection::serve(upgraded, shared, database).await,
+            Ok(upgraded) => connection::serve(upgraded, shared, database, subscriber).await,
             Err(error) => debug!(%error, "a connection was not upgraded"),
         }
     });

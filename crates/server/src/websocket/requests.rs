@@ -1,5 +1,8 @@
 //! What clients ask on a WebSocket, as commands to their session.
 
+use std::future::Future;
+
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use wellspring_engine::Database;
@@ -7,16 +10,22 @@ use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::{ClientMessage, RequestError, reply};
 
 use super::framing::text;
-use crate::errors;
+use crate::metrics::{Metrics, Outcome, Route, Transport};
 use crate::session::{Answer, Command, Framed};
+use crate::{commits, errors};
 
 /// Makes a command of what was received.
-pub(super) fn command(received: Result<Message, Error>, database: &Database) -> Command<Message> {
+pub(super) fn command(
+    received: Result<Message, Error>,
+    database: &Database,
+    metrics: &Metrics,
+) -> Command<Message> {
     match received {
         Ok(Message::Text(message)) => match ClientMessage::parse(message.as_bytes()) {
-            Ok(message) => of_message(message, database),
+            Ok(message) => of_message(message, database.clone(), metrics.clone()),
             // The request failed, not the connection.
             Err(RequestError { id, error }) => {
+                metrics.told(error.code);
                 Command::Reply(text(reply::error(id.as_deref(), &error)))
             }
         },
@@ -47,8 +56,7 @@ pub(super) fn why(error: &Error) -> Option<WireError> {
     }
 }
 
-fn of_message(message: ClientMessage, database: &Database) -> Command<Message> {
-    let database = database.clone();
+fn of_message(message: ClientMessage, database: Database, metrics: Metrics) -> Command<Message> {
     match message {
         ClientMessage::Hello(_) => {
             Command::Leave(WireError::invalid_argument("hello is said once, and first"))
@@ -62,33 +70,52 @@ fn of_message(message: ClientMessage, database: &Database) -> Command<Message> {
         }
         ClientMessage::Ping { n } => Command::Reply(text(reply::pong(n))),
         ClientMessage::Commit { id, request } => Command::Request(Box::pin(async move {
-            match database.commit(request).await {
-                Ok(result) => {
-                    let framed = text(reply::commit_result(&id, &result));
-                    Answer {
-                        framed,
-                        after: Some(result.seq),
-                    }
-                }
-                Err(error) => failed(&id, &errors::commit(&error)),
-            }
+            let commit = async {
+                let result = commits::commit(&database, &metrics, request).await?;
+                let framed = text(reply::commit_result(&id, &result));
+                let after = Some(result.seq);
+                Ok(Answer { framed, after })
+            };
+            answered(&id, Route::Commit, &metrics, commit).await
         })),
         ClientMessage::Get { id, path } => Command::Request(Box::pin(async move {
-            // The document is as it was at this sequence, or later.
-            let seq = database.visible();
-            match database.get(&path).await {
-                Ok(Some(document)) => done(text(reply::document_result(&id, seq, &document))),
-                Ok(None) => failed(&id, &errors::no_document(&path)),
-                Err(error) => failed(&id, &errors::read(&error)),
-            }
+            let get = async {
+                // The document is as it was at this sequence, or later.
+                let seq = database.visible();
+                match database.get(&path).await {
+                    Ok(Some(found)) => Ok(done(text(reply::document_result(&id, seq, &found)))),
+                    Ok(None) => Err(errors::no_document(&path)),
+                    Err(error) => Err(errors::read(&error)),
+                }
+            };
+            answered(&id, Route::Get, &metrics, get).await
         })),
         ClientMessage::Query { id, query } => Command::Request(Box::pin(async move {
-            match database.query(query).await {
-                Ok(page) => done(text(reply::page_result(&id, &page))),
-                Err(error) => failed(&id, &errors::read(&error)),
-            }
+            let query = async {
+                let page = database.query(query).await;
+                let page = page.map_err(|error| errors::read(&error))?;
+                Ok(done(text(reply::page_result(&id, &page))))
+            };
+            answered(&id, Route::Query, &metrics, query).await
         })),
     }
+}
+
+/// Carries a request out, counts it, and answers it whatever became of it.
+async fn answered(
+    id: &str,
+    route: Route,
+    metrics: &Metrics,
+    work: impl Future<Output = Result<Answer<Message>, WireError>>,
+) -> Answer<Message> {
+    let began = Instant::now();
+    let result = work.await;
+    let outcome = match &result {
+        Ok(_) => Outcome::Served,
+        Err(why) => Outcome::Failed(why.code),
+    };
+    metrics.answered(Transport::WebSocket, route, outcome, began.elapsed());
+    result.unwrap_or_else(|why| done(text(reply::error(Some(id), &why))))
 }
 
 fn done(framed: Framed<Message>) -> Answer<Message> {
@@ -96,8 +123,4 @@ fn done(framed: Framed<Message>) -> Answer<Message> {
         framed,
         after: None,
     }
-}
-
-fn failed(id: &str, why: &WireError) -> Answer<Message> {
-    done(text(reply::error(Some(id), why)))
 }
