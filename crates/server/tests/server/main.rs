@@ -8,10 +8,13 @@
     reason = "a test fails by panicking, helpers included; its runtime owns its tasks"
 )]
 
+mod admin;
 mod feed;
 mod grpc;
 mod hostile;
 mod life;
+mod log_level;
+mod metrics;
 mod origins;
 mod rest;
 mod slow;

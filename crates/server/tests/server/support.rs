@@ -50,6 +50,15 @@ impl TestServer {
 
     /// Starts without waiting for the database.
     async fn begin(directory: TempDir, change: impl FnOnce(&mut Overrides)) -> TestServer {
+        TestServer::begin_with(directory, change, |server| server).await
+    }
+
+    /// Starts a server that `prepare` has had, without waiting for the database.
+    pub(crate) async fn begin_with(
+        directory: TempDir,
+        change: impl FnOnce(&mut Overrides),
+        prepare: impl FnOnce(Server) -> Server,
+    ) -> TestServer {
         let mut overrides = Overrides::default();
         overrides.dev = Some(true);
         overrides.listen = Some("127.0.0.1:0".parse().unwrap());
@@ -62,6 +71,7 @@ impl TestServer {
             ..Sources::default()
         };
         let server = Server::bind(Config::load(sources).unwrap()).await.unwrap();
+        let server = prepare(server);
         let addresses = server.addresses();
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::task::spawn(server.run(async {
@@ -138,6 +148,11 @@ impl TestServer {
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         Answer::of(open(self.addresses.clients, request).await).await
+    }
+
+    /// Asks the port for operators.
+    pub(crate) async fn ask_admin(&self, request: Request<Full<Bytes>>) -> Answer {
+        Answer::of(open(self.addresses.admin, request).await).await
     }
 
     /// Sends a request and gives the response before its body.
