@@ -66,8 +66,9 @@ def demo():
                 lines.append(output.line().strip())
             until(output, "stations/")
 
-        for start in ["curl -N -H", "grpcurl", "wellspring"]:
-            with check(f"demo: its {start.split()[0]} line follows the sample"):
+        for start in ["curl -N -H", "grpcurl", os.path.realpath(WELLSPRING)]:
+            name = os.path.basename(start.split()[0])
+            with check(f"demo: its {name} line follows the sample"):
                 with Stream(*shell(next(line for line in lines if line.startswith(start)))) as feed:
                     for _ in range(2):
                         until(feed, "stations/")

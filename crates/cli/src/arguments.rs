@@ -1,11 +1,15 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
     commit, completions, delete, demo, export, get, import, put, query, serve, tail,
 };
 use crate::failure::EXIT_STATUSES;
+
+/// Options of each command, though of no use to `serve` and `demo`.
+const CLIENTS: &str = "For commands that talk to a server";
 
 /// Wellspring: a realtime change-feed database in one binary.
 #[derive(Debug, Parser)]
@@ -27,7 +31,7 @@ pub(crate) struct Target {
         env = "WELLSPRING_SERVER",
         default_value = "http://127.0.0.1:7654",
         global = true,
-        help_heading = "Server"
+        help_heading = CLIENTS
     )]
     pub(crate) server: String,
     /// Credentials to present to it.
@@ -37,7 +41,7 @@ pub(crate) struct Target {
         env = "WELLSPRING_ACCESS_TOKEN",
         hide_env_values = true,
         global = true,
-        help_heading = "Server"
+        help_heading = CLIENTS
     )]
     pub(crate) access_token: Option<String>,
 }
@@ -68,4 +72,15 @@ pub(crate) enum Command {
     Version,
     /// Print a completion script for a shell.
     Completions(completions::Completions),
+}
+
+/// The command line, with the defaults of settings in the help.
+pub(crate) fn command() -> clap::Command {
+    Arguments::command().mut_subcommand("serve", |serve| {
+        SETTINGS.iter().fold(serve, |serve, setting| {
+            let description = setting.description.trim().trim_end_matches('.');
+            let help = format!("{description} [default: {}]", (setting.default)());
+            serve.mut_arg(setting.name, |flag| flag.help(help))
+        })
+    })
 }

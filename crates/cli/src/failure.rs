@@ -99,6 +99,8 @@ impl Failure {
             }
             Failure::Connect { source, .. } => match source {
                 ConnectError::Address { .. } | ConnectError::TlsUnsupported { .. } => USAGE,
+                // No document was asked for: the port has no such path.
+                ConnectError::Refused(error) if error.code == Code::NotFound => UNAVAILABLE,
                 ConnectError::Refused(error) => of_code(error.code),
                 _ => UNAVAILABLE,
             },
@@ -144,14 +146,20 @@ impl Failure {
                 ConnectError::Handshake { .. } => Some(format!(
                     "Something else listens at {server}: is the port right?"
                 )),
+                ConnectError::Refused(error) if error.code == Code::NotFound => Some(format!(
+                    "This is not a port for clients: is {server} right?"
+                )),
                 ConnectError::Refused(error) => of_denied(error.code),
                 _ => None,
             },
             Failure::Request(source) => source.code().and_then(of_denied),
             Failure::Changes(source) => match source.code()? {
-                Code::TokenInvalid | Code::TokenExpired => {
-                    Some("Begin again with --from snapshot.".to_owned())
-                }
+                Code::TokenInvalid => Some(
+                    "--from takes now, snapshot, beginning, a time like 2026-11-24T09:00:00Z, or a \
+                     token of this database and collection."
+                        .to_owned(),
+                ),
+                Code::TokenExpired => Some("Begin again with --from snapshot.".to_owned()),
                 code => of_denied(code),
             },
             Failure::ImportStopped { .. } => {
@@ -181,6 +189,7 @@ fn of_code(code: Code) -> u8 {
         | Code::TooDeep
         | Code::DuplicateKey
         | Code::MutationIdReused
+        | Code::TokenInvalid
         | Code::TooLarge => USAGE,
         Code::RateLimited
         | Code::Overloaded

@@ -47,6 +47,14 @@ impl Output {
     }
 }
 
+/// So many documents, in words.
+pub(crate) fn documents(count: u64) -> String {
+    match count {
+        1 => "1 document".to_owned(),
+        count => format!("{count} documents"),
+    }
+}
+
 /// Tells a person something, on standard error.
 pub(crate) fn tell(line: impl fmt::Display) {
     // With nobody there to read it, there is nobody to tell of that either.

@@ -1,14 +1,18 @@
 //! `wellspring completions`
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments;
+use crate::arguments;
 use crate::failure::Failure;
 use crate::output::Output;
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+  bash  source <(wellspring completions bash)                            in ~/.bashrc
+  zsh   wellspring completions zsh > \"${fpath[1]}/_wellspring\"           once
+  fish  wellspring completions fish | source                             in config.fish")]
 pub(crate) struct Completions {
     /// The shell.
     shell: Shell,
@@ -17,7 +21,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(&self) -> Result<(), Failure> {
         let mut script = Vec::new();
-        let mut command = Arguments::command();
+        let mut command = arguments::command();
         clap_complete::generate(self.shell, &mut command, "wellspring", &mut script);
         Output::only_line(String::from_utf8_lossy(&script).trim_end())
     }

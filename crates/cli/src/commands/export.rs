@@ -12,7 +12,7 @@ use super::pages::{Pages, whole};
 use crate::arguments::Target;
 use crate::connection::connect;
 use crate::failure::Failure;
-use crate::output::{Output, tell};
+use crate::output::{Output, documents, tell};
 
 /// Read a whole collection, as of one moment.
 #[derive(Debug, Args)]
@@ -37,18 +37,19 @@ impl Export {
         };
         let client = connect(target).await?;
         let mut pages = Pages::new(&client, whole(self.collection.clone(), self.filter, None));
-        let (mut documents, mut seq) = (0_u64, 0);
+        let (mut written, mut seq) = (0_u64, 0);
         while let Some(page) = pages.next().await? {
             for document in &page.documents {
                 sink.line(&document_body(document))?;
-                documents += 1;
+                written += 1;
             }
             seq = page.seq.0;
         }
         sink.finish()?;
         client.close().await;
         tell(format_args!(
-            "exported {documents} documents of {} as of {seq}",
+            "exported {} of {} as of {seq}",
+            documents(written),
             self.collection
         ));
         Ok(())

@@ -7,7 +7,7 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use wellspring_types::CollectionPath;
 
-use crate::output::tell;
+use crate::output::{documents, tell};
 
 /// Documents between two lines where there is no terminal.
 const LINE_EVERY: u64 = 100_000;
@@ -65,9 +65,8 @@ impl Progress {
         // Milliseconds are enough for a rate, and whole numbers for its division.
         let millis = self.began.elapsed().as_millis().max(1);
         let rate = u128::from(self.done) * 1000 / millis;
-        let done = self.done;
-        let mut text =
-            format!("imported {done} documents into {collection} in {seconds:.1} s ({rate}/s)");
+        let done = documents(self.done);
+        let mut text = format!("imported {done} into {collection} in {seconds:.1} s ({rate}/s)");
         if repeats > 0 {
             write!(
                 text,

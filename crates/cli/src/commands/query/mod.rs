@@ -12,7 +12,7 @@ use super::pages::Pages;
 use crate::arguments::Target;
 use crate::connection::connect;
 use crate::failure::Failure;
-use crate::output::{Output, tell};
+use crate::output::{Output, documents, tell};
 
 /// Find documents.
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ impl Query {
             }
         }
         if as_table && !rows.is_empty() {
-            output.line(table::table(&rows))?;
+            output.line(table::table(&rows, &self.order_by))?;
         }
         output.flush()?;
         client.close().await;
@@ -89,7 +89,7 @@ impl Query {
             } else {
                 ""
             };
-            tell(format_args!("{shown} documents{rest}"));
+            tell(format_args!("{}{rest}", documents(shown)));
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Documents as a table for people.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
+use wellspring_types::query::OrderBy;
 use wellspring_types::{Document, Value};
 
 /// Further fields are only counted.
@@ -15,11 +15,19 @@ const FIRST_CHARS: u16 = 30;
 /// Longer texts are cut.
 const CELL_CHARS_MAX: usize = 60;
 
+const LINE: LineStyle = LineStyle::none().fill('─').junction('─');
+const DOUBLE_LINE: LineStyle = LineStyle::none().fill('═').junction('═');
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LINE)
+    .header_separator(DOUBLE_LINE)
+    .bottom_border(LINE);
+
 /// A table with a column for each of the first fields that occur, in the order in which they do.
-pub(crate) fn table(documents: &[Document]) -> Table {
+/// Where not all have room, those that the documents are sorted by come first.
+pub(crate) fn table(documents: &[Document], order: &[OrderBy]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic);
     let width = table
         .width()
@@ -28,22 +36,46 @@ pub(crate) fn table(documents: &[Document]) -> Table {
     table.set_width(width);
     let room = (width - FIRST_CHARS) / FIELD_CHARS;
     let fields_max = usize::from(room.clamp(1, FIELDS_MAX));
-    let mut fields: Vec<&str> = Vec::new();
-    for document in documents {
-        for field in document.data.object().keys() {
-            if !fields.contains(&field) && fields.len() <= fields_max {
-                fields.push(field);
-            }
-        }
-    }
+    let mut fields = first_fields(documents, Vec::new(), fields_max);
     let has_more = fields.len() > fields_max;
-    fields.truncate(fields_max);
+    if has_more {
+        fields = first_fields(documents, sorted_by(documents, order), fields_max);
+        fields.truncate(fields_max);
+    }
     let header = ["id", "version"].into_iter().chain(fields.iter().copied());
     table.set_header(header.chain(has_more.then_some("…")));
     for document in documents {
         table.add_row(row(document, &fields, has_more.then_some(())));
     }
     table
+}
+
+/// The fields that occur, after those given: up to one more than there is room for.
+fn first_fields<'a>(
+    documents: &'a [Document],
+    mut fields: Vec<&'a str>,
+    fields_max: usize,
+) -> Vec<&'a str> {
+    for document in documents {
+        for field in document.data.object().keys() {
+            if fields.len() <= fields_max && !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+    }
+    fields
+}
+
+/// The fields that occur of those that the documents are sorted by.
+fn sorted_by<'a>(documents: &'a [Document], order: &'a [OrderBy]) -> Vec<&'a str> {
+    let mut fields = Vec::new();
+    for field in order.iter().filter_map(|key| key.field.names().first()) {
+        let occurs = |document: &Document| document.data.object().get(field).is_some();
+        if !fields.contains(&&**field) && documents.iter().any(occurs) {
+            fields.push(&**field);
+        }
+    }
+    fields
 }
 
 fn row(document: &Document, fields: &[&str], rest: Option<()>) -> Vec<String> {
@@ -96,25 +128,39 @@ mod tests {
         }
     }
 
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
     #[test]
     fn columns_are_the_fields_that_occur() {
-        let shown = table(&[
+        let documents = [
             document("a", r#"{"x":1}"#),
             document("b", r#"{"y":"t","x":[2]}"#),
-        ])
-        .to_string();
-        let words = |line: &str| {
-            line.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+        ];
+        let shown = table(&documents, &[]).to_string();
+        let lines: Vec<_> = shown.lines().collect();
+        assert_eq!(lines.len(), 6, "{shown}");
+        assert_eq!(words(lines[1]), ["id", "version", "x", "y"]);
+        assert_eq!(words(lines[3]), ["a", "7", "1"]);
+        assert_eq!(words(lines[4]), ["b", "7", "[2]", "t"]);
+    }
+
+    #[test]
+    fn a_field_that_is_sorted_by_has_a_column_where_others_have_no_room() {
+        let documents = [document(
+            "a",
+            r#"{"f0":0,"f1":0,"f2":0,"f3":0,"f4":0,"f5":0,"f6":0,"f7":0,"f8":0,"last":{"n":5}}"#,
+        )];
+        let header = |order: &[&str]| {
+            let order: Vec<_> = order.iter().map(|key| key.parse().unwrap()).collect();
+            let shown = table(&documents, &order).to_string();
+            words(shown.lines().nth(1).unwrap())
         };
-        let lines: Vec<_> = shown
-            .lines()
-            .filter(|line| line.contains(char::is_alphanumeric))
-            .collect();
-        assert_eq!(words(lines[0]), ["id", "version", "x", "y"]);
-        assert_eq!(words(lines[1]), ["a", "7", "1"]);
-        assert_eq!(words(lines[2]), ["b", "7", "[2]", "t"]);
+        assert_eq!(header(&[])[..3], ["id", "version", "f0"]);
+        let sorted = header(&["-last.n", "absent"]);
+        assert_eq!(sorted[..4], ["id", "version", "last", "f0"]);
+        assert_eq!(sorted.last().unwrap(), "…");
     }
 
     #[test]
