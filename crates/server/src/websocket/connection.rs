@@ -22,7 +22,7 @@ use super::framing::{CLOSE_NO_HELLO, WebSocketFraming, close, text};
 use super::requests;
 use crate::ids::new_session_id;
 use crate::listener;
-use crate::metrics::Protocol;
+use crate::metrics::{Metrics, Protocol};
 use crate::session::{Command, Framing, Outbox, Session, Taker, Terms, outbox};
 use crate::shared::Shared;
 
@@ -159,7 +159,7 @@ impl Connection {
         let commands = stream.map(|received| requests::command(received, &database, &metrics));
         let commands = commands.chain(stream::once(async { Command::Gone })).fuse();
         let session = Session::new(WebSocketFraming, outbox, self.database, terms);
-        tokio::join!(session.run(commands), write(sink, taker));
+        tokio::join!(session.run(commands), write(sink, taker, &metrics));
     }
 
     async fn welcome(&self, outbox: &Outbox<Message>) -> Result<(), crate::session::OutboxError> {
@@ -217,7 +217,11 @@ async fn first_message(stream: &mut SplitStream<Socket>) -> Result<Utf8Bytes, No
 }
 
 /// Writes frames until the session has no more, or the client takes none.
-async fn write(sink: &mut SplitSink<Socket, Message>, mut taker: Taker<Message>) {
+async fn write(
+    sink: &mut SplitSink<Socket, Message>,
+    mut taker: Taker<Message>,
+    metrics: &Metrics,
+) {
     while let Some(frame) = taker.take().await {
         let is_last = matches!(frame, Message::Close(_));
         match sink.send(frame).await {
@@ -230,6 +234,7 @@ async fn write(sink: &mut SplitSink<Socket, Message>, mut taker: Taker<Message>)
                 drop(taker);
                 if is_stall(&error) {
                     let why = WireError::new(Code::Slow, "the client reads too slowly");
+                    metrics.told(why.code);
                     let _ = sink.send(close_for(&why)).await;
                 }
                 return;

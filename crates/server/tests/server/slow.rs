@@ -38,6 +38,9 @@ async fn a_websocket_that_reads_nothing_is_closed_as_slow() {
         .await;
     canary.hear_type("checkpoint").await;
     assert_eq!(asleep.hear_close().await, 4409);
+    let metrics = request(http::Method::GET, "/metrics", "");
+    let metrics = server.ask_admin(metrics).await.body;
+    assert!(metrics.contains("wellspring_errors_total{code=\"slow\"} 1\n"));
 }
 
 #[tokio::test]
