@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wellspring_types::feed::View;
 
+use super::few::Few;
 use super::forms::Forms;
 use super::index::{FilterIndex, Place, ViewId};
 use super::queue::{Pushed, Queue};
@@ -19,30 +20,30 @@ pub(super) struct Audience {
     index: FilterIndex,
 }
 
-/// The subscriptions with one view: at least one.
+/// The subscriptions with one view.
 struct Viewers {
     view: Arc<View>,
     place: Place,
-    queues: HashMap<u64, Arc<Queue>>,
+    queues: Few<u64, Arc<Queue>>,
 }
 
 impl Audience {
     /// Adds a subscription. `id` is new, and names the view too if that is new.
-    pub(super) fn insert(&mut self, id: u64, view: &View, queue: Arc<Queue>) -> ViewId {
+    pub(super) fn insert(&mut self, id: u64, view: &Arc<View>, queue: Arc<Queue>) -> ViewId {
         if let Some(&known) = self.ids.get(view)
             && let Some(viewers) = self.views.get_mut(&known)
         {
             viewers.queues.insert(id, queue);
             return known;
         }
-        let (view_id, view) = (ViewId(id), Arc::new(view.clone()));
+        let view_id = ViewId(id);
         let viewers = Viewers {
-            view: Arc::clone(&view),
+            view: Arc::clone(view),
             place: self.index.insert(view_id, view.filter.as_ref()),
-            queues: HashMap::from([(id, queue)]),
+            queues: Few::One(id, queue),
         };
         self.views.insert(view_id, viewers);
-        self.ids.insert(view, view_id);
+        self.ids.insert(Arc::clone(view), view_id);
         view_id
     }
 
@@ -51,8 +52,7 @@ impl Audience {
         let Some(viewers) = self.views.get_mut(&view) else {
             return;
         };
-        viewers.queues.remove(&id);
-        if viewers.queues.is_empty()
+        if !viewers.queues.remove(id)
             && let Some(viewers) = self.views.remove(&view)
         {
             self.index.remove(view, &viewers.place);
@@ -65,7 +65,8 @@ impl Audience {
     }
 
     pub(super) fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.views.values().flat_map(|view| view.queues.values())
+        let queues = self.views.values().flat_map(|view| view.queues.iter());
+        queues.map(|(_, queue)| queue)
     }
 
     /// Puts a commit's changes of the collection into the queues of all that see them, and adds
@@ -101,7 +102,7 @@ impl Audience {
         let Some(seen) = forms.see(&viewers.view, candidates) else {
             return;
         };
-        for queue in viewers.queues.values() {
+        for (_, queue) in viewers.queues.iter() {
             if queue.push(&seen.commit, seen.bytes) == Pushed::Wake {
                 to_wake.push(Arc::clone(queue));
             }

@@ -69,7 +69,7 @@ impl Hub {
     pub(crate) fn register(
         self: &Arc<Hub>,
         collection: CollectionPath,
-        view: &View,
+        view: &Arc<View>,
         queue_bytes_max: usize,
     ) -> (Registration, Sequence) {
         let queue = Arc::new(Queue::new(queue_bytes_max));

@@ -2,6 +2,7 @@
 //! when more has changed meanwhile than fits into memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wellspring_types::feed::{FeedMessage, View};
 use wellspring_types::{CollectionPath, Document, DocumentPath, ResumeToken, Sequence, limits};
@@ -17,7 +18,7 @@ pub(super) struct Snapshot {
     exact: Exact,
     scope: Scope,
     collection: CollectionPath,
-    view: View,
+    view: Arc<View>,
     moving: Option<Moving>,
 }
 
@@ -42,7 +43,7 @@ impl Snapshot {
     /// A snapshot as of `pin` of what comes after the document `last_id`.
     pub(super) fn new(
         collection: CollectionPath,
-        view: View,
+        view: Arc<View>,
         (pin, last_id): (Sequence, Option<Box<str>>),
         changed_bytes_max: usize,
     ) -> Snapshot {

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wellspring_store::StoreError;
-use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
-use wellspring_types::{ResumeToken, Sequence, limits};
+use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest, View};
+use wellspring_types::{CollectionPath, ResumeToken, Sequence, limits};
 
 use super::catch_up::{self, CaughtUp};
 use super::hub::{Hub, Registration};
@@ -41,7 +41,7 @@ pub(crate) struct FeedSources {
 /// and then it goes on from the log: nothing is lost, and no writer waits.
 pub struct Subscription {
     sources: Arc<FeedSources>,
-    request: SubscribeRequest,
+    wanted: Wanted,
     phase: Phase,
     /// Everything up to here was returned, or is before where it began.
     position: Sequence,
@@ -50,6 +50,14 @@ pub struct Subscription {
     checkpoint_due: Instant,
     handed_out: watch::Receiver<Sequence>,
     tracking: Tracking,
+}
+
+/// What is needed of a request once it is accepted, the view shared with the hub.
+struct Wanted {
+    collection: CollectionPath,
+    view: Arc<View>,
+    end_on_gap: bool,
+    checkpoint_interval_ms: u64,
 }
 
 enum Phase {
@@ -90,7 +98,13 @@ pub(crate) fn subscribe(
     }
     let visible = sources.read.visible.sequence();
     let handed_out = sources.hub.handed_out();
-    let collection = request.collection.as_str();
+    let wanted = Wanted {
+        collection: request.collection,
+        view: Arc::new(request.view),
+        end_on_gap: request.end_on_gap,
+        checkpoint_interval_ms: request.checkpoint_interval_ms,
+    };
+    let collection = wanted.collection.clone();
     let tracking = sources.tracker.track(subscriber, collection, visible);
     let mut subscription = Subscription {
         tracking,
@@ -100,10 +114,10 @@ pub(crate) fn subscribe(
         checkpoint_due: Instant::now(),
         handed_out,
         sources,
-        request,
+        wanted,
     };
     subscription.checkpoint_later();
-    match subscription.request.from.clone() {
+    match request.from {
         From::Now => {
             // Live at once. Registered first, then pinned at what is visible: so the queue starts
             // at or before the pin, and what is not after the pin is dropped.
@@ -207,6 +221,10 @@ impl Subscription {
         loop {
             self.tell_tracker();
             if let Some(message) = self.outbox.pop_front() {
+                if self.outbox.is_empty() {
+                    // There may be very many subscriptions, and most of them wait.
+                    self.outbox = VecDeque::new();
+                }
                 return Ok(Step::Message(message));
             }
             match &mut self.phase {
@@ -246,17 +264,17 @@ impl Subscription {
 
     pub(super) fn checkpoint_later(&mut self) {
         let interval_ms = self
-            .request
+            .wanted
             .checkpoint_interval_ms
             .min(limits::CHECKPOINT_INTERVAL_MS);
         self.checkpoint_due = Instant::now() + Duration::from_millis(interval_ms);
     }
 
     fn register(&self) -> (Registration, Sequence) {
-        let collection = self.request.collection.clone();
+        let collection = self.wanted.collection.clone();
         let queue_bytes_max = self.sources.queue_bytes_max;
         let hub = &self.sources.hub;
-        let registered = hub.register(collection, &self.request.view, queue_bytes_max);
+        let registered = hub.register(collection, &self.wanted.view, queue_bytes_max);
         self.tracking.note_queue(&registered.0.queue);
         registered
     }
@@ -286,7 +304,7 @@ impl Subscription {
     }
 
     fn snapshot(&self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
-        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
         Snapshot::new(
             collection,
             view,
@@ -305,8 +323,8 @@ impl Subscription {
                 scope,
                 last_id,
             } => {
-                let filter = self.request.view.filter.as_ref();
-                if scope != Scope::of_snapshot(&self.request.collection, filter) {
+                let filter = self.wanted.view.filter.as_ref();
+                if scope != Scope::of_snapshot(&self.wanted.collection, filter) {
                     return Err(TokenError::OtherQuery.into());
                 }
                 (pin, Some(self.snapshot(pin, Some(last_id))))
@@ -339,7 +357,7 @@ impl Subscription {
 
     /// Begins with a snapshot instead, and says why; or not at all, if that was asked for.
     fn start_over(&mut self, reason: ResetReason) -> Result<(), SubscribeError> {
-        if self.request.end_on_gap {
+        if self.wanted.end_on_gap {
             return Err(SubscribeError::TokenExpired { reason });
         }
         self.begin_snapshot();
@@ -409,7 +427,7 @@ impl Subscription {
             None => visible,
         };
         let sources = Arc::clone(&self.sources);
-        let (collection, view) = (self.request.collection.clone(), self.request.view.clone());
+        let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
         let range = (self.position, through);
         let work = move || catch_up::read(&sources.read, &collection, &view, range, MESSAGE_BYTES);
         self.phase = Phase::CatchUpWork(registered, tokio::task::spawn_blocking(work));
@@ -489,7 +507,7 @@ impl Subscription {
             ReadError::Store(StoreError::Closed) => return Err(SubscriptionError::Closed),
             error => return Err(error.into()),
         };
-        if self.request.end_on_gap {
+        if self.wanted.end_on_gap {
             return Err(SubscriptionError::TokenExpired { oldest });
         }
         self.begin_snapshot();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use wellspring_types::Sequence;
+use wellspring_types::{CollectionPath, Sequence};
 
 use super::{SubscriptionTotals, count};
 use crate::feed::Queue;
@@ -78,7 +78,7 @@ pub(crate) struct Tracker {
 struct Tracked {
     id: u64,
     subscriber: Subscriber,
-    collection: Box<str>,
+    collection: CollectionPath,
     began: Instant,
     state: AtomicU8,
     position: AtomicU64,
@@ -95,14 +95,14 @@ impl Tracker {
     pub(crate) fn track(
         self: &Arc<Tracker>,
         subscriber: Subscriber,
-        collection: &str,
+        collection: CollectionPath,
         position: Sequence,
     ) -> Tracking {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let tracked = Arc::new(Tracked {
             id,
             subscriber,
-            collection: collection.into(),
+            collection,
             began: Instant::now(),
             state: AtomicU8::new(SubscriptionState::CatchUp.to_number()),
             position: AtomicU64::new(position.0),
@@ -174,7 +174,7 @@ impl Tracked {
         SubscriptionStatistics {
             id: self.id,
             subscriber: self.subscriber,
-            collection: self.collection.clone(),
+            collection: self.collection.as_str().into(),
             state,
             position: Sequence(position),
             lag: visible.0.saturating_sub(reached),

@@ -5,7 +5,6 @@
 //! evaluated; a view whose filter has no usable equality is a candidate always.
 
 mod keys;
-mod postings;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +14,8 @@ use std::sync::Arc;
 
 use wellspring_types::{Data, FieldPath, Filter, Value};
 
+use super::few::Few;
 use crate::commit::DocumentChange;
-use postings::Postings;
 
 /// Names a view in an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,15 +34,21 @@ pub(super) struct FilterIndex {
 
 /// Views by the hash of a value, which goes by meaning: 1 is 1.0. Values that collide cost an
 /// evaluation, so the values themselves need not be kept.
-type Values = HashMap<u64, Postings>;
+type Values = HashMap<u64, Few<ViewId, ()>>;
 
 /// Where a view is in an index: what takes it out again.
 #[derive(Debug)]
 pub(super) enum Place {
-    /// Under each of these fields and hashes of values; nowhere, if the filter matches nothing.
-    Found(Box<[(Arc<FieldPath>, u64)]>),
+    /// Under one field and hash of a value.
+    One(Key),
+    /// Under several; under none, if the filter matches nothing.
+    Several(Box<[Key]>),
+    /// Among those that are candidates always.
     Residual,
 }
+
+/// A field, and the hash of a value.
+type Key = (Arc<FieldPath>, u64);
 
 impl FilterIndex {
     /// Adds a view by its filter.
@@ -60,7 +65,11 @@ impl FilterIndex {
             let field = self.insert_key(view, field, hash);
             (field, hash)
         });
-        Place::Found(places.collect())
+        let mut places: Vec<Key> = places.collect();
+        match places.pop() {
+            Some(only) if places.is_empty() => Place::One(only),
+            last => Place::Several(places.into_iter().chain(last).collect()),
+        }
     }
 
     fn insert_key(&mut self, view: ViewId, field: &FieldPath, hash: u64) -> Arc<FieldPath> {
@@ -71,8 +80,8 @@ impl FilterIndex {
         let values = self.fields.entry(Arc::clone(&field)).or_default();
         values
             .entry(hash)
-            .and_modify(|postings| postings.insert(view))
-            .or_insert(Postings::One(view));
+            .and_modify(|views| views.insert(view, ()))
+            .or_insert(Few::One(view, ()));
         field
     }
 
@@ -82,8 +91,8 @@ impl FilterIndex {
     fn cost(&self, field: &FieldPath, value: &Value) -> u64 {
         const UNIT: u64 = 1 << 32;
         let (shared, values) = self.fields.get(field).map_or((0, 0), |values| {
-            let postings = values.get(&self.hasher.hash_one(value));
-            (postings.map_or(0, Postings::len), values.len())
+            let views = values.get(&self.hasher.hash_one(value));
+            (views.map_or(0, Few::len), values.len())
         });
         let values = values + usize::from(shared == 0);
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -92,17 +101,19 @@ impl FilterIndex {
 
     /// Takes a view out of where [`FilterIndex::insert`] has put it.
     pub(super) fn remove(&mut self, view: ViewId, place: &Place) {
-        let Place::Found(keys) = place else {
-            self.residual.remove(&view);
-            return;
+        let keys = match place {
+            Place::One(key) => std::slice::from_ref(key),
+            Place::Several(keys) => keys,
+            Place::Residual => {
+                self.residual.remove(&view);
+                return;
+            }
         };
         for (field, hash) in keys {
             let Some(values) = self.fields.get_mut(field) else {
                 continue;
             };
-            let left = values
-                .get_mut(hash)
-                .is_some_and(|postings| postings.remove(view));
+            let left = values.get_mut(hash).is_some_and(|views| views.remove(view));
             if !left {
                 values.remove(hash);
             }
@@ -136,10 +147,9 @@ impl FilterIndex {
         let object = data.object();
         for (field, values) in &self.fields {
             let value = field.find(object);
-            let postings = value.and_then(|value| values.get(&self.hasher.hash_one(value)));
-            if let Some(postings) = postings {
-                postings.for_each(&mut visit);
-            }
+            let views = value.and_then(|value| values.get(&self.hasher.hash_one(value)));
+            let views = views.into_iter().flat_map(Few::iter);
+            views.for_each(|(view, ())| visit(view));
         }
     }
 
