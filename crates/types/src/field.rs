@@ -15,7 +15,9 @@ pub use select::{Select, SelectError};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FieldPath {
     text: Box<str>,
-    names: Vec<Box<str>>,
+    /// The names, unless the text itself is the only one: most are, and a filter that is kept for
+    /// each of very many subscriptions has one at least.
+    parts: Vec<Box<str>>,
 }
 
 /// Why a text is not a [`FieldPath`].
@@ -77,7 +79,11 @@ impl FieldPath {
     /// The names on the way to the field, outermost first; at least one.
     #[must_use]
     pub fn names(&self) -> &[Box<str>] {
-        &self.names
+        if self.parts.is_empty() {
+            std::slice::from_ref(&self.text)
+        } else {
+            &self.parts
+        }
     }
 
     fn is_pointer(&self) -> bool {
@@ -96,7 +102,7 @@ impl FieldPath {
     /// The field's value in `object`, if it is there.
     #[must_use]
     pub fn find<'a>(&self, object: &'a Object) -> Option<&'a Value> {
-        let (first, rest) = self.names.split_first()?;
+        let (first, rest) = self.names().split_first()?;
         rest.iter()
             .try_fold(object.get(first)?, |value, name| match value {
                 Value::Object(object) => object.get(name),
@@ -111,7 +117,7 @@ impl FieldPath {
     /// # Errors
     /// If something that cannot hold the field is in the way; `object` is unchanged then.
     pub fn set(&self, object: &mut Object, value: Value) -> Result<(), FieldSetError> {
-        self.set_member(object, &self.names, value)
+        self.set_member(object, self.names(), value)
     }
 
     fn set_member(
@@ -179,7 +185,7 @@ impl FieldPath {
     /// Removes the field and returns it; `None` if it was missing. The element of an array is
     /// taken out, and those after it move up.
     pub fn remove(&self, object: &mut Object) -> Option<Value> {
-        let (last, holders) = self.names.split_last()?;
+        let (last, holders) = self.names().split_last()?;
         let Some((first, rest)) = holders.split_first() else {
             return object.remove(last);
         };
@@ -215,7 +221,7 @@ impl FromStr for FieldPath {
         if text.len() > FIELD_PATH_BYTES_MAX {
             return Err(FieldPathError::TooLong);
         }
-        let names = match text.strip_prefix('/') {
+        let parts = match text.strip_prefix('/') {
             Some(pointer) => {
                 let names = pointer.split('/').map(unescape).collect::<Option<Vec<_>>>();
                 names.ok_or_else(|| FieldPathError::BadEscape { text: text.into() })?
@@ -223,14 +229,15 @@ impl FromStr for FieldPath {
             None if text.split('.').any(str::is_empty) => {
                 return Err(FieldPathError::EmptyName { text: text.into() });
             }
+            None if !text.contains('.') => Vec::new(),
             None => text.split('.').map(Into::into).collect(),
         };
-        if names.len() > DEPTH_MAX {
+        if parts.len() > DEPTH_MAX {
             return Err(FieldPathError::TooLong);
         }
         Ok(FieldPath {
             text: text.into(),
-            names,
+            parts,
         })
     }
 }
