@@ -10,6 +10,7 @@ use crate::output::Output;
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+To load it:
   bash  source <(wellspring completions bash)                            in ~/.bashrc
   zsh   wellspring completions zsh > \"${fpath[1]}/_wellspring\"           once
   fish  wellspring completions fish | source                             in config.fish")]
