@@ -68,6 +68,16 @@ impl LogReader {
     /// # Errors
     /// If the log cannot be read or is damaged where it is looked into.
     pub fn first_at(&self, time: Timestamp) -> Result<Sequence, ReadError> {
+        loop {
+            match self.find_first_at(time) {
+                // The segment that was looked into has been dropped meanwhile.
+                Err(ReadError::BeforeOldest { .. }) => {}
+                found => return found,
+            }
+        }
+    }
+
+    fn find_first_at(&self, time: Timestamp) -> Result<Sequence, ReadError> {
         let head = self.shared.link();
         if head.last_time < time || head.last == Sequence::ZERO {
             return Ok(head.last.next());
