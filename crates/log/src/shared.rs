@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use wellspring_types::Sequence;
+use wellspring_types::{Sequence, Timestamp};
 
 use crate::cache::Cache;
 use crate::error::ReadError;
@@ -86,6 +86,13 @@ impl Shared {
             .segments
             .first()
             .map_or(Sequence(1), SegmentHeader::first)
+    }
+
+    /// The time of the last commit that is not kept any more; 1970 if all are kept.
+    pub(crate) fn dropped_through(&self) -> Timestamp {
+        let state = self.state();
+        let first = state.segments.first();
+        first.map_or(Timestamp::default(), |segment| segment.link.last_time)
     }
 
     /// Lets readers see a group that is synced.

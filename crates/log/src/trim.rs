@@ -34,14 +34,15 @@ impl Trimmer {
         Trimmer { shared }
     }
 
-    /// The full segments, ascending: all but the last.
+    /// The full segments with commits after `after`, ascending: all but the last.
     ///
     /// # Errors
     /// If the length of one cannot be told.
-    pub fn full_segments(&self) -> Result<Vec<SegmentSpan>, IoError> {
+    pub fn full_segments(&self, after: Sequence) -> Result<Vec<SegmentSpan>, IoError> {
         let segments = self.shared.segments();
         let pairs = segments.iter().zip(segments.iter().skip(1));
         pairs
+            .filter(|(_segment, next)| next.link.last > after)
             .map(|(segment, next)| {
                 let name = segment_name(segment.first());
                 Ok(SegmentSpan {

@@ -37,6 +37,12 @@ impl LogReader {
         self.shared.oldest()
     }
 
+    /// Whether every commit at or after `time` is kept.
+    #[must_use]
+    pub fn keeps_from(&self, time: Timestamp) -> bool {
+        self.shared.dropped_through() < time || self.oldest() == Sequence(1)
+    }
+
     /// The time of the last commit; 1970 when there is none yet.
     #[must_use]
     pub fn last_time(&self) -> Timestamp {

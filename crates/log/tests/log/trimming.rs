@@ -25,7 +25,7 @@ fn whole_segments_up_to_the_floor_are_dropped_and_no_others() {
     let mut log = fixture.open();
     let commits = history(&mut log, 40);
     let snapshot = make(&open(&fixture), &log, None, 40).unwrap();
-    let spans = log.trimmer().full_segments().unwrap();
+    let spans = log.trimmer().full_segments(Sequence::ZERO).unwrap();
     assert!(spans.len() > 4);
     let floor = Sequence(spans[2].last.0 - 1);
     assert_eq!(log.trimmer().truncate_through(floor, &snapshot).unwrap(), 2);
