@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -448,6 +449,73 @@ fn damage_at_any_byte_is_found_and_named() {
         std::fs::write(file, good).unwrap();
     }
     assert_eq!(read_newest(&fixture).unwrap(), Fold::of(&commits));
+}
+
+#[test]
+fn a_snapshot_of_many_blocks_and_files_is_read_and_merged_in_order() {
+    let fixture = Fixture::roomy();
+    let mut log = fixture.open();
+    let mut noise = 7_u32;
+    let mut commits: Vec<_> = (1..=30_u64)
+        .map(|n| record(n, &[(1, u8::try_from(n % 20).unwrap(), Some(40_000))]))
+        .collect();
+    for change in commits.iter_mut().flat_map(|commit| &mut commit.changes) {
+        // Nothing that can be compressed.
+        let mut data = vec![0; 40_000];
+        data.fill_with(|| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            noise.to_be_bytes()[0]
+        });
+        change.after = Some(data.into());
+    }
+    log.append(&commits).unwrap();
+    let snapshots = open(&fixture);
+    let before = make(&snapshots, &log, None, 11).unwrap();
+    assert_eq!(Fold::read(&before), Fold::of(&commits[..11]));
+    let made = make(&snapshots, &log, Some(&before), 30).unwrap();
+    assert_eq!(Fold::read(&made), Fold::of(&commits));
+    let [first, second] = ["documents-00000001", "documents-00000002"].map(|n| made.dir().join(n));
+    let kept = std::fs::read(&first).unwrap();
+    std::fs::copy(&second, &first).unwrap();
+    let swapped = read_newest(&fixture);
+    assert!(
+        matches!(swapped, Err(SnapshotError::Damaged(_))),
+        "{swapped:?}"
+    );
+    std::fs::write(&first, kept).unwrap();
+    assert_eq!(read_newest(&fixture).unwrap(), Fold::of(&commits));
+}
+
+/// Where this fails the format has changed: give it a folder of its own, written by running this
+/// test with the variable `WRITE_SNAPSHOT_TO`.
+#[test]
+fn a_snapshot_of_format_1_is_read() {
+    let fixture = Fixture::new(4_000);
+    let mut log = fixture.open();
+    let commits = history(&mut log, 30);
+    if let Some(folder) = std::env::var_os("WRITE_SNAPSHOT_TO") {
+        let made = make(&open(&fixture), &log, None, 30).unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        for entry in std::fs::read_dir(made.dir()).unwrap().map(Result::unwrap) {
+            std::fs::copy(entry.path(), Path::new(&folder).join(entry.file_name())).unwrap();
+        }
+        return;
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/log/snapshot-format-1");
+    let dir = options(&fixture, Faults::default())
+        .dir
+        .join("0000000000000030");
+    std::fs::create_dir_all(&dir).unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).unwrap();
+    }
+    let kept = newest(&open(&fixture)).unwrap();
+    assert_eq!(Fold::read(&kept), Fold::of(&commits));
+    // And the next one goes on from it.
+    let next = record(31, &[(1, 0, Some(5)), (3, 1, None)]);
+    log.append(std::slice::from_ref(&next)).unwrap();
+    let made = make(&open(&fixture), &log, Some(&kept), 31).unwrap();
+    assert_eq!(Fold::read(&made), Fold::of(commits.iter().chain([&next])));
 }
 
 #[test]
