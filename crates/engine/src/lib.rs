@@ -33,6 +33,7 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | `keeper` | its thread makes snapshots of the log and drops what is no longer kept |
 //! | `open` | META, the lock, recovery, rebuilding the store from the log |
 //! | `pipeline` | the writer's thread: check, append, sync, make visible, acknowledge |
 //! | `visible` | the overlay: what is visible and not yet in the store |
@@ -48,6 +49,7 @@ mod commit;
 mod database;
 mod feed;
 mod health;
+mod keeper;
 mod open;
 mod options;
 mod pipeline;
@@ -61,6 +63,7 @@ pub use commit::{CommitError, EffectError};
 pub use database::{CloseError, Database};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
 pub use health::{Health, ReadOnlyReason};
+pub use keeper::Kept;
 pub use open::{MetaError, OpenError, OpenProgress};
 pub use options::{Clock, Options, SystemClock};
 pub use read::ReadError;

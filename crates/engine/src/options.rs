@@ -33,6 +33,19 @@ pub struct Options {
     pub mutation_ids_max: u64,
     /// How long a mutation id is remembered, in milliseconds of commit time.
     pub mutation_id_age_ms_max: u64,
+    /// Bytes of the log behind the newest snapshot with which another one is made, unless half of
+    /// that snapshot is more.
+    pub snapshot_log_bytes_min: u64,
+    /// Bytes of documents that are sorted in memory while a snapshot is made.
+    pub snapshot_run_bytes: usize,
+    /// How long changes are kept in the log, in milliseconds of commit time against the newest
+    /// commit. Whole segments go, and only behind a snapshot. `None`: for ever.
+    pub retention_age_ms_max: Option<u64>,
+    /// Bytes of the log beyond which the oldest changes go: whole segments, and only behind a
+    /// snapshot. `None`: none go.
+    pub retention_bytes_max: Option<u64>,
+    /// How often it is looked whether a snapshot is due, or something of the log is to go.
+    pub keeper_interval_ms: u64,
     /// Where commits take their time from.
     pub clock: Arc<dyn Clock>,
 }
@@ -54,6 +67,11 @@ impl Options {
             reserve_bytes: (1 << 30).max(2 * segment_bytes),
             mutation_ids_max: limits::MUTATION_IDS_MAX,
             mutation_id_age_ms_max: limits::MUTATION_ID_AGE_MS_MAX,
+            snapshot_log_bytes_min: 1 << 30,
+            snapshot_run_bytes: 64 << 20,
+            retention_age_ms_max: None,
+            retention_bytes_max: None,
+            keeper_interval_ms: 1_000,
             clock: Arc::new(SystemClock),
         }
     }

@@ -53,6 +53,12 @@ impl<V> Cache<V> {
             entries.pop_back();
         }
     }
+
+    /// Forgets the values of segments before the one that begins with `first`.
+    pub(crate) fn forget_before(&self, first: Sequence) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.retain(|entry| entry.segment >= first);
+    }
 }
 
 #[cfg(test)]

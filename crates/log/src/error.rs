@@ -113,6 +113,51 @@ pub enum ReadError {
     Io(#[from] IoError),
 }
 
+/// Why a snapshot was not made, found or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// A snapshot's bytes are not what they were.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// A snapshot was written by a later release.
+    #[error("{} has format {found}, this release knows up to {known}", file.display())]
+    NewerFormat {
+        /// Its manifest.
+        file: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that can be read.
+        known: u32,
+    },
+    /// A snapshot belongs to another history of the database, or to another database.
+    #[error("{} is of epoch {found}, the database of {expected}", file.display())]
+    WrongEpoch {
+        /// Its manifest.
+        file: PathBuf,
+        /// Its epoch.
+        found: Epoch,
+        /// The database's.
+        expected: Epoch,
+    },
+    /// There is nothing to make a snapshot of: the commit is not after that of the one before, or
+    /// not in the log.
+    #[error("there is no commit {through} to make a snapshot of")]
+    NothingNew {
+        /// The commit that the snapshot was to be of.
+        through: Sequence,
+    },
+    /// It was told to stop.
+    #[error("the snapshot was given up")]
+    Stopped,
+    /// The log could not be read.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    /// The file system failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
 /// Why a log did not close cleanly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -195,6 +240,17 @@ pub enum DamageKind {
     /// A record's checksum is right and its content makes no sense.
     #[error("{0}")]
     Record(Malformed),
+    /// The log begins behind what the newest snapshot holds.
+    #[error("the log begins at commit {oldest}, but the newest snapshot ends at {snapshot}")]
+    StartLost {
+        /// The first commit that is kept.
+        oldest: Sequence,
+        /// The last commit of the newest snapshot; zero without one.
+        snapshot: Sequence,
+    },
+    /// A snapshot's file is not what was written.
+    #[error("{0}")]
+    Snapshot(SnapshotFault),
     /// The log ends before what others prove was there.
     #[error("the log ends at commit {head}, but commit {witnessed} was there")]
     HeadLost {
@@ -221,6 +277,47 @@ pub enum GroupFault {
     /// Its checksum is another.
     #[error("the group's checksum is wrong")]
     Checksum,
+}
+
+/// What is wrong with a file of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotFault {
+    /// The manifest is not one.
+    #[error("the manifest is missing or cut short, or its checksum is wrong")]
+    Manifest,
+    /// The manifest is of another snapshot than the directory is named after.
+    #[error("the manifest is of commit {found}")]
+    Name {
+        /// The commit in the manifest.
+        found: Sequence,
+    },
+    /// A file is missing.
+    #[error("the file is missing")]
+    Missing,
+    /// A file is shorter or longer than the manifest says.
+    #[error("the file has {found} bytes, and should have {expected}")]
+    Length {
+        /// Its length.
+        found: u64,
+        /// What the manifest says.
+        expected: u64,
+    },
+    /// A file's header is not the one that belongs there.
+    #[error("the file's header is wrong")]
+    Header,
+    /// A block is not one.
+    #[error("the block is cut short or its checksum is wrong")]
+    Block,
+    /// A block's checksum is right and its content makes no sense.
+    #[error("the block holds an entry that is none: {0}")]
+    Entry(Malformed),
+    /// An entry does not come after the one before it.
+    #[error("the block holds an entry that is out of order")]
+    Order,
+    /// A file has fewer or more entries than the manifest says, or others.
+    #[error("the file has other entries than the manifest says")]
+    Entries,
 }
 
 /// Why bytes are not a record.

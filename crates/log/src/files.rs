@@ -224,6 +224,35 @@ impl Disk {
         self.run(Operation::Remove, &path, || fs::remove_file(&path))
     }
 
+    /// An empty file under a name that is not final: whoever writes it syncs it.
+    pub(crate) fn create(&self, name: &str) -> Result<LogFile, IoError> {
+        let mut how = OpenOptions::new();
+        self.open(name, how.read(true).write(true).create(true).truncate(true))
+    }
+
+    /// Makes a new, empty directory below this one and returns it.
+    pub(crate) fn create_below(&self, name: &str) -> Result<Disk, IoError> {
+        let dir = self.path(name);
+        self.run(Operation::CreateDir, &dir, || fs::create_dir(&dir))?;
+        Ok(self.below(name))
+    }
+
+    /// The directory `name` below this one, whether or not it is there.
+    pub(crate) fn below(&self, name: &str) -> Disk {
+        Disk::new(self.path(name), self.faults.clone())
+    }
+
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
+        let (from, to) = (self.path(from), self.path(to));
+        self.run(Operation::Rename, &to, || fs::rename(&from, &to))
+    }
+
+    /// Removes a directory and what is in it.
+    pub(crate) fn remove_below(&self, name: &str) -> Result<(), IoError> {
+        let dir = self.path(name);
+        self.run(Operation::Remove, &dir, || fs::remove_dir_all(&dir))
+    }
+
     /// Makes names durable: those that were put and those that were removed.
     pub(crate) fn sync_dir(&self) -> Result<(), IoError> {
         self.sync_at(&self.dir)

@@ -16,18 +16,25 @@ mod record;
 mod recovery;
 mod segment;
 mod shared;
+mod snapshot;
+mod trim;
 mod varint;
 mod window;
 mod writer;
 
 pub use error::{
     AppendError, CloseError, Damage, DamageKind, GroupFault, IoError, Malformed, OpenError,
-    ReadError,
+    ReadError, SnapshotError, SnapshotFault,
 };
 pub use files::{Faults, Operation};
 pub use options::{Options, Witnesses};
 pub use reader::{LogReader, Records};
 pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
+pub use snapshot::{
+    Snapshot, SnapshotDocument, SnapshotDocuments, SnapshotMutation, SnapshotMutations,
+    SnapshotOptions, SnapshotPlan, Snapshots,
+};
+pub use trim::{SegmentSpan, Trimmer};
 pub use writer::Log;
 
 /// Bytes of a group's body at most: the records of the commits that are appended together, each

@@ -1,11 +1,12 @@
 //! What the log and its readers have in common.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use wellspring_types::Sequence;
+use wellspring_types::{Sequence, Timestamp};
 
 use crate::cache::Cache;
-use crate::error::{IoError, ReadError};
+use crate::error::ReadError;
 use crate::files::{Disk, LogFile};
 use crate::group::Link;
 use crate::index::{self, SegmentIndex, Touched};
@@ -26,6 +27,8 @@ pub(crate) struct Shared {
     indexes: Cache<SegmentIndex>,
     /// Held while an index is loaded, so that readers who want the same do it once.
     loading: Mutex<()>,
+    /// Held while segments are dropped: they go one after the other.
+    trimming: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,7 @@ impl Shared {
             files: Cache::new(OPEN_FILES_MAX),
             indexes: Cache::new(INDEX_CACHE_BYTES_MAX),
             loading: Mutex::new(()),
+            trimming: Mutex::new(()),
         }
     }
 
@@ -82,6 +86,13 @@ impl Shared {
             .segments
             .first()
             .map_or(Sequence(1), SegmentHeader::first)
+    }
+
+    /// The time of the last commit that is not kept any more; 1970 if all are kept.
+    pub(crate) fn dropped_through(&self) -> Timestamp {
+        let state = self.state();
+        let first = state.segments.first();
+        first.map_or(Timestamp::default(), |segment| segment.link.last_time)
     }
 
     /// Lets readers see a group that is synced.
@@ -136,13 +147,55 @@ impl Shared {
         })
     }
 
-    pub(crate) fn file(&self, segment: Sequence) -> Result<Arc<LogFile>, IoError> {
+    pub(crate) fn trimming(&self) -> MutexGuard<'_, ()> {
+        self.trimming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All segments, ascending.
+    pub(crate) fn segments(&self) -> Vec<SegmentHeader> {
+        self.state().segments.clone()
+    }
+
+    /// The first segment, if its commits are all at or before `floor`: it is no segment any more
+    /// when this returns. The last one stays.
+    pub(crate) fn drop_first(&self, floor: Sequence) -> Option<SegmentHeader> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let next = state.segments.get(1)?.first();
+        if next > floor.next() {
+            return None;
+        }
+        let first = state.segments.remove(0);
+        drop(state);
+        self.files.forget_before(next);
+        self.indexes.forget_before(next);
+        Some(first)
+    }
+
+    pub(crate) fn file(&self, segment: Sequence) -> Result<Arc<LogFile>, ReadError> {
         if let Some(file) = self.files.get(segment) {
             return Ok(file);
         }
-        let file = Arc::new(self.disk.open_read(&segment_name(segment))?);
+        let file = match self.disk.open_read(&segment_name(segment)) {
+            Ok(file) => Arc::new(file),
+            Err(error) if error.source.kind() == ErrorKind::NotFound => {
+                // It was there when it was looked up, and may have been dropped since.
+                self.check_kept(segment)?;
+                return Err(error.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.files.put(segment, Arc::clone(&file), 1);
+        // One that was dropped meanwhile would take its space on disk for as long as it is kept.
+        self.files.forget_before(self.oldest());
         Ok(file)
+    }
+
+    fn check_kept(&self, wanted: Sequence) -> Result<(), ReadError> {
+        let oldest = self.oldest();
+        if wanted < oldest {
+            return Err(ReadError::BeforeOldest { wanted, oldest });
+        }
+        Ok(())
     }
 
     /// Calls `work` with the index of the segment of `header`.

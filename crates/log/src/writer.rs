@@ -13,6 +13,7 @@ use crate::record::{CommitRecord, write_commit};
 use crate::recovery::{self, Recovered};
 use crate::segment::{self, SegmentHeader};
 use crate::shared::Shared;
+use crate::trim::Trimmer;
 use crate::{GROUP_BYTES_MAX, LogReader, Options, Witnesses};
 
 /// Zeros that are written behind a group where the file has to grow, so that the next groups fall
@@ -60,7 +61,7 @@ impl Log {
     /// has lost its end: it is then left as it is. If the file system fails.
     pub fn open(options: Options, witnesses: Witnesses) -> Result<Log, OpenError> {
         let disk = Disk::new(options.dir, options.faults);
-        let (recovered, file) = recovery::recover(&disk, options.epoch, witnesses.head())?;
+        let (recovered, file) = recovery::recover(&disk, options.epoch, witnesses)?;
         let Recovered { header, link, .. } = recovered;
         let (end, file_bytes) = (recovered.index.end(), file.bytes()?);
         Ok(Log {
@@ -112,6 +113,12 @@ impl Log {
     #[must_use]
     pub fn reader(&self) -> LogReader {
         LogReader::new(Arc::clone(&self.shared))
+    }
+
+    /// What drops the beginning of this log, while it goes on.
+    #[must_use]
+    pub fn trimmer(&self) -> Trimmer {
+        Trimmer::new(Arc::clone(&self.shared))
     }
 
     /// Makes sure once more that everything is durable. Readers stay good.

@@ -290,6 +290,8 @@ fn options(config: &Config) -> Options {
     options.segment_bytes = config.segment_bytes;
     options.cache_bytes = config.cache_bytes;
     options.reserve_bytes = config.reserve_bytes;
+    options.retention_age_ms_max = Some(config.retention_age_ms_max).filter(|&most| most > 0);
+    options.retention_bytes_max = Some(config.retention_bytes_max).filter(|&most| most > 0);
     options.mutation_ids_max = config.mutation_ids_max;
     options.mutation_id_age_ms_max = config.mutation_id_age_ms_max;
     options

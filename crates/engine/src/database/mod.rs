@@ -21,6 +21,7 @@ use wellspring_types::{Document, DocumentPath, Epoch, Sequence, limits};
 use crate::commit::{Commit, CommitError};
 use crate::feed::{FeedSources, Ring, SubscribeError, Subscription, matches, subscribe};
 use crate::health::{Condition, Health, ReadOnlyReason};
+use crate::keeper::Kept;
 use crate::open::{self, MetaError, MetaFile, OpenError, OpenProgress};
 use crate::options::{Clock, Options};
 use crate::pipeline::{self, Command, Pipeline, Reserve};
@@ -50,6 +51,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     bounds: Bounds,
     meta: MetaFile,
+    kept: watch::Receiver<Kept>,
     running: Mutex<Option<Running>>,
 }
 
@@ -161,7 +163,10 @@ impl Database {
                 Ok(None) if planned.is_first() => planned.re_pin(self.visible()),
                 Ok(None) => break,
                 Err(ReadError::Log(wellspring_log::ReadError::BeforeOldest { .. })) => {
-                    return Err(ReadError::CursorExpired);
+                    if !planned.is_first() {
+                        return Err(ReadError::CursorExpired);
+                    }
+                    planned.re_pin(self.visible());
                 }
                 Err(error) => return Err(error),
             }
@@ -222,6 +227,13 @@ impl Database {
     #[must_use]
     pub fn handed_out(&self) -> watch::Receiver<Sequence> {
         self.inner.feed.hub.handed_out()
+    }
+
+    /// Tells what is kept of the history: it changes when a snapshot was made or the oldest of
+    /// the log was dropped.
+    #[must_use]
+    pub fn kept(&self) -> watch::Receiver<Kept> {
+        self.inner.kept.clone()
     }
 
     /// Closes the database: what was handed over is answered, subscriptions end, and the next

@@ -5,9 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use wellspring_log::Log;
+use wellspring_log::{Log, Snapshot, Snapshots, Trimmer};
 use wellspring_store::{Applied, StoreError};
 use wellspring_types::{Epoch, Sequence};
 
@@ -15,6 +16,7 @@ use super::{CloseError, Database, Inner};
 use crate::apply::{self, ApplyQueue, MutationLedger};
 use crate::feed::{FeedSources, Hub, Ring};
 use crate::health::{Condition, ReadOnlyReason};
+use crate::keeper::{Keeper, KeeperParts, KeeperStop};
 use crate::open::{self, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
@@ -30,6 +32,8 @@ pub(super) struct Running {
     apply: JoinHandle<()>,
     hub: JoinHandle<()>,
     scrub: Option<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
+    stop_keeper: Arc<KeeperStop>,
     apply_queue: Arc<ApplyQueue>,
     ring: Arc<Ring>,
     stop_scrub: Arc<AtomicBool>,
@@ -40,6 +44,7 @@ impl Running {
     /// Ends the threads in the order of the data's way: the pipeline must be closed. The lock is
     /// to be held until everything else is closed too.
     pub(super) fn stop(self) -> (Result<Log, CloseError>, File) {
+        self.stop_keeper.stop();
         let log = self.writer.join();
         self.apply_queue.close();
         let applied = self.apply.join();
@@ -47,7 +52,10 @@ impl Running {
         let handed_out = self.hub.join();
         self.stop_scrub.store(true, Ordering::Relaxed);
         let scrubbed = self.scrub.map_or(Ok(()), JoinHandle::join);
-        let panicked = [applied, handed_out, scrubbed].iter().any(Result::is_err);
+        let kept = self.keeper.join();
+        let panicked = [applied, handed_out, scrubbed, kept]
+            .iter()
+            .any(Result::is_err);
         let log = log.ok().filter(|_| !panicked);
         (log.ok_or(CloseError::Panicked), self.lock)
     }
@@ -93,6 +101,9 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
     };
     let (pipeline, commands) = pipeline::channel();
     let stop_scrub = Arc::new(AtomicBool::new(false));
+    let stop_keeper = Arc::new(KeeperStop::default());
+    let keeper = parts.keeper(opened.snapshots, opened.snapshot, opened.log.trimmer());
+    let kept = keeper.kept();
     let running = Running {
         writer: parts.spawn_writer(opened.log, commands)?,
         apply: parts.spawn_apply()?,
@@ -101,6 +112,9 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
             true => Some(parts.spawn_scrub(Arc::clone(&stop_scrub))?),
             false => None,
         },
+        // The last that may fail: it does not end by itself.
+        keeper: parts.spawn_keeper(keeper, Arc::clone(&stop_keeper))?,
+        stop_keeper,
         apply_queue: Arc::clone(&parts.apply_queue),
         ring: Arc::clone(&parts.ring),
         stop_scrub,
@@ -120,6 +134,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         condition: parts.condition,
         clock: parts.options.clock,
         meta: parts.meta,
+        kept,
         running: Mutex::new(Some(running)),
     };
     Ok(Database {
@@ -185,6 +200,28 @@ impl Parts {
             }
             hub.close();
         })
+    }
+
+    fn keeper(&self, snapshots: Snapshots, newest: Option<Snapshot>, trimmer: Trimmer) -> Keeper {
+        let parts = KeeperParts {
+            snapshots,
+            newest,
+            log: self.read.log.clone(),
+            trimmer,
+            visible: Arc::clone(&self.read.visible),
+            hub: Arc::clone(&self.hub),
+            reserve: self.reserve(),
+        };
+        Keeper::new(parts, &self.options)
+    }
+
+    fn spawn_keeper(
+        &self,
+        keeper: Keeper,
+        stop: Arc<KeeperStop>,
+    ) -> Result<JoinHandle<()>, OpenError> {
+        let interval = Duration::from_millis(self.options.keeper_interval_ms);
+        spawn("keeper", move || keeper.run(&stop, interval))
     }
 
     /// Compares the store with what was applied to it, once, while everything goes on.

@@ -166,6 +166,17 @@ impl Hub {
         }
     }
 
+    /// Puts a checkpoint behind everything that was handed out into every queue.
+    pub(crate) fn checkpoint_all(&self) {
+        let live = self.live.lock();
+        let queues = live.collections.values().flat_map(Audience::queues);
+        for queue in queues {
+            if queue.push_checkpoint(live.handed_out) == Pushed::Wake {
+                queue.wake();
+            }
+        }
+    }
+
     /// Ends every live subscription.
     pub(crate) fn close(&self) {
         let mut live = self.live.lock();

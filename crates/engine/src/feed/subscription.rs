@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
 use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest, View};
 use wellspring_types::{CollectionPath, ResumeToken, Sequence, limits};
@@ -134,7 +135,15 @@ pub(crate) fn subscribe(
         From::Token(token) => subscription.resume(&token)?,
         From::Time(time) => {
             let log = subscription.sources.read.log.clone();
-            let locate = move || Ok(log.first_at(time)?);
+            let locate = move || {
+                let first = log.first_at(time)?;
+                // Afterwards: what is kept now was kept then.
+                if log.keeps_from(time) {
+                    return Ok(first);
+                }
+                let (oldest, wanted) = (log.oldest(), Sequence(log.oldest().0 - 1));
+                Err(BeforeOldest { wanted, oldest }.into())
+            };
             subscription.phase = Phase::Locating(tokio::task::spawn_blocking(locate));
         }
     }
@@ -230,10 +239,8 @@ impl Subscription {
             match &mut self.phase {
                 Phase::Over => return Err(SubscriptionError::Closed),
                 Phase::Locating(work) => {
-                    let first = done(work).await??;
-                    self.phase = Phase::CatchUp(None);
-                    self.position = Sequence(first.0.saturating_sub(1));
-                    self.subscribed(How::Resumed);
+                    let first = done(work).await?;
+                    self.located(first)?;
                 }
                 Phase::Snapshot(snapshot) => {
                     self.sources.read.visible.applied(snapshot.needs()).await;
@@ -256,6 +263,28 @@ impl Subscription {
                 }
             }
         }
+    }
+
+    /// Begins with the commit `first`; with a snapshot, if what comes before it was to be seen too
+    /// and is not kept any more.
+    fn located(&mut self, first: Result<Sequence, ReadError>) -> Result<(), SubscriptionError> {
+        match first {
+            Ok(first) => {
+                self.phase = Phase::CatchUp(None);
+                self.position = Sequence(first.0.saturating_sub(1));
+                self.subscribed(How::Resumed);
+            }
+            Err(ReadError::Log(BeforeOldest { oldest, .. })) if self.wanted.end_on_gap => {
+                return Err(SubscriptionError::TokenExpired { oldest });
+            }
+            Err(ReadError::Log(BeforeOldest { .. })) => {
+                self.begin_snapshot();
+                let reason = ResetReason::Retention;
+                self.outbox.push_back(FeedMessage::Reset { reason });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
@@ -503,7 +532,7 @@ impl Subscription {
     /// Turns "not kept any more" into a declared gap.
     fn gap_or(&mut self, error: ReadError) -> Result<(), SubscriptionError> {
         let oldest = match error {
-            ReadError::Log(wellspring_log::ReadError::BeforeOldest { oldest, .. }) => oldest,
+            ReadError::Log(BeforeOldest { oldest, .. }) => oldest,
             ReadError::Store(StoreError::Closed) => return Err(SubscriptionError::Closed),
             error => return Err(error.into()),
         };

@@ -1,6 +1,8 @@
 //! Opening a database: META, the lock, the store if it can be trusted, the log, and a new store
 //! from the log where it cannot.
 
+mod history;
+mod load;
 mod meta;
 mod rebuild;
 mod stamp;
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wellspring_log::{Log, Witnesses};
+use wellspring_log::{Log, Snapshot, SnapshotError, Snapshots, Witnesses};
 use wellspring_store::{SledStore, Store, StoreError};
 use wellspring_types::{Epoch, Sequence};
 
@@ -19,6 +21,7 @@ use crate::collections::Collections;
 use crate::options::Options;
 use crate::read::ReadError;
 
+use history::{Found, History};
 pub(crate) use meta::Meta;
 pub use meta::MetaError;
 use stamp::Stamp;
@@ -72,6 +75,9 @@ pub enum OpenError {
     /// The log cannot be read.
     #[error("log: {0}")]
     Read(#[from] ReadError),
+    /// A snapshot cannot be used, and the log does not have what it holds.
+    #[error("snapshot: {0}")]
+    Snapshot(#[from] SnapshotError),
     /// A new store cannot be made.
     #[error("store: {0}")]
     Store(#[from] StoreError),
@@ -90,6 +96,9 @@ pub(crate) struct Opened {
     pub(crate) log: Log,
     pub(crate) store: Box<dyn Store>,
     pub(crate) collections: Collections,
+    pub(crate) snapshots: Snapshots,
+    /// The newest snapshot that is good.
+    pub(crate) snapshot: Option<Snapshot>,
     /// Whether the store still has to be compared with what was applied to it.
     pub(crate) unscrubbed: bool,
 }
@@ -154,21 +163,32 @@ pub(crate) fn open(
     let applied = store
         .as_ref()
         .map_or(Sequence::ZERO, |store| store.applied().sequence);
+    let log_epoch = file.meta().log_epoch;
+    let Found {
+        snapshots,
+        snapshot,
+        named,
+    } = history::find(data_dir, log_epoch, options.snapshot_run_bytes)?;
     let witnesses = Witnesses {
         applied,
-        clean_close: Some(witnessed),
-        ..Witnesses::default()
+        snapshot: snapshot.as_ref().map_or(Sequence::ZERO, Snapshot::sequence),
+        clean_close: Some(witnessed.max(named)),
     };
-    let mut log_options = wellspring_log::Options::new(data_dir.join("log"), file.meta().log_epoch);
+    let mut log_options = wellspring_log::Options::new(data_dir.join("log"), log_epoch);
     log_options.segment_bytes = options.segment_bytes;
     let log = Log::open(log_options, witnesses)
         .inspect_err(|_refused| remember_witness(&file, applied))?;
 
-    let level = rebuild::bring_up(store, &log.reader(), &file, options, progress)?;
+    let history = History {
+        log: log.reader(),
+        snapshot,
+    };
+    let level = rebuild::bring_up(store, history, &file, options, progress)?;
     remove_other_stores(data_dir, file.meta().store_number);
     let rebuild::Level {
         store,
         collections,
+        snapshot,
         unscrubbed,
     } = level;
     Ok(Opened {
@@ -177,6 +197,8 @@ pub(crate) fn open(
         log,
         store,
         collections,
+        snapshots,
+        snapshot,
         unscrubbed,
     })
 }

@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use wellspring_log::LogReader;
+use wellspring_log::ReadError::BeforeOldest;
+use wellspring_log::{LogReader, Snapshot, SnapshotError};
 use wellspring_store::{Store, StoreError};
 
+use super::history::History;
+use super::load::load;
 use super::stamp::Stamp;
 use super::{MetaFile, OpenError, OpenProgress, io_error, open_store, store_directory};
 use crate::apply::MutationLedger;
@@ -13,10 +16,11 @@ use crate::collections::Collections;
 use crate::commit::Commit;
 use crate::options::Options;
 use crate::read::ReadError::{self, UnknownCollection};
+use wellspring_types::Sequence;
 
 /// Changes and bytes of one batch.
-const BATCH_CHANGES: usize = 256;
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_CHANGES: usize = 256;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// A store of at most this many bytes on disk is scrubbed before it is used: that takes about a
 /// second. A larger one is scrubbed while it is used.
@@ -26,6 +30,8 @@ const SCRUB_AT_ONCE_BYTES: u64 = 256 << 20;
 pub(super) struct Level {
     pub(super) store: Box<dyn Store>,
     pub(super) collections: Collections,
+    /// The newest snapshot that is good.
+    pub(super) snapshot: Option<Snapshot>,
     /// Whether it still has to be compared with what was applied.
     pub(super) unscrubbed: bool,
 }
@@ -34,14 +40,14 @@ pub(super) struct Level {
 /// be brought up, or is wrong, a new one takes its place.
 pub(super) fn bring_up(
     store: Option<Box<dyn Store>>,
-    log: &LogReader,
+    history: History,
     meta: &MetaFile,
     options: &Options,
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Level, OpenError> {
     if let Some(store) = store {
         let directory = store_directory(&options.data_dir, meta.meta().store_number);
-        match replay(&*store, log, options, progress).and_then(|found| {
+        match replay(&*store, &history.log, options, progress).and_then(|found| {
             let unscrubbed = directory_bytes(&directory) > SCRUB_AT_ONCE_BYTES;
             if !unscrubbed && !store.scrub()?.matches() {
                 return Err(StoreError::Wrong.into());
@@ -52,6 +58,7 @@ pub(super) fn bring_up(
                 return Ok(Level {
                     store,
                     collections,
+                    snapshot: history.snapshot,
                     unscrubbed,
                 });
             }
@@ -59,15 +66,41 @@ pub(super) fn bring_up(
             Err(error @ (OpenError::Store(_) | OpenError::Read(UnknownCollection { .. }))) => {
                 tracing::error!(%error, "the store is wrong; it is built again from the log");
             }
+            // What it lacks is only in the snapshot by now.
+            Err(error @ OpenError::Read(ReadError::Log(BeforeOldest { .. }))) => {
+                tracing::warn!(%error, "the store is behind the log; it is built again");
+            }
             Err(error) => return Err(error),
         }
     }
-    build(log, meta, options, progress)
+    build(history, meta, options, progress)
 }
 
-/// A new store, from the whole log.
+/// A new store, from the newest snapshot and the log; from the whole log, where that is kept and
+/// the snapshot turns out to be damaged.
 fn build(
-    log: &LogReader,
+    history: History,
+    meta: &MetaFile,
+    options: &Options,
+    progress: &mut dyn FnMut(OpenProgress),
+) -> Result<Level, OpenError> {
+    match build_from(&history, meta, options, progress) {
+        Err(OpenError::Snapshot(error @ SnapshotError::Damaged(_)))
+            if history.log.oldest() == Sequence(1) =>
+        {
+            tracing::error!(%error, "the snapshot is damaged; the store is built from the log");
+            let whole = History {
+                snapshot: None,
+                ..history
+            };
+            build_from(&whole, meta, options, progress)
+        }
+        built => built,
+    }
+}
+
+fn build_from(
+    history: &History,
     meta: &MetaFile,
     options: &Options,
     progress: &mut dyn FnMut(OpenProgress),
@@ -80,7 +113,10 @@ fn build(
     }
     fs::create_dir_all(&directory).map_err(|source| io_error(&directory, source))?;
     let store = open_store(&directory, options)?;
-    let collections = replay(&*store, log, options, progress)?;
+    if let Some(snapshot) = &history.snapshot {
+        load(&*store, snapshot, options.mutation_ids_max)?;
+    }
+    let collections = replay(&*store, &history.log, options, progress)?;
     // Only now: a store that a crash leaves incomplete is not the current one.
     meta.change(|meta| {
         meta.store_number = number;
@@ -89,6 +125,7 @@ fn build(
     Ok(Level {
         store,
         collections,
+        snapshot: history.snapshot.clone(),
         unscrubbed: false,
     })
 }

@@ -26,6 +26,9 @@ pub(crate) use mutations::{Memory, Mutations};
 pub(crate) use space::Reserve;
 pub(crate) use writer::{Writer, WriterParts};
 
+/// The version of what the pipeline makes of commands; it stands in each snapshot.
+pub(crate) const VERSION: u32 = 1;
+
 /// Commits that may wait for the writer.
 const COMMANDS_MAX: usize = 4096;
 /// Bytes of commits that may wait for the writer.

@@ -15,5 +15,6 @@ mod filters;
 mod model;
 mod queries;
 mod reopening;
+mod retention;
 mod snapshots;
 mod statistics;

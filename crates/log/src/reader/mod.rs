@@ -37,6 +37,12 @@ impl LogReader {
         self.shared.oldest()
     }
 
+    /// Whether every commit at or after `time` is kept.
+    #[must_use]
+    pub fn keeps_from(&self, time: Timestamp) -> bool {
+        self.shared.dropped_through() < time || self.oldest() == Sequence(1)
+    }
+
     /// The time of the last commit; 1970 when there is none yet.
     #[must_use]
     pub fn last_time(&self) -> Timestamp {
@@ -68,6 +74,16 @@ impl LogReader {
     /// # Errors
     /// If the log cannot be read or is damaged where it is looked into.
     pub fn first_at(&self, time: Timestamp) -> Result<Sequence, ReadError> {
+        loop {
+            match self.find_first_at(time) {
+                // The segment that was looked into has been dropped meanwhile.
+                Err(ReadError::BeforeOldest { .. }) => {}
+                found => return found,
+            }
+        }
+    }
+
+    fn find_first_at(&self, time: Timestamp) -> Result<Sequence, ReadError> {
         let head = self.shared.link();
         if head.last_time < time || head.last == Sequence::ZERO {
             return Ok(head.last.next());

@@ -51,12 +51,12 @@ impl<'a> Cursor<'a> {
         Fault { at: self.at, what }
     }
 
-    fn byte(&mut self) -> Result<u8, Fault> {
+    pub(crate) fn byte(&mut self) -> Result<u8, Fault> {
         let range = self.range(1)?;
         Ok(self.bytes[range.start])
     }
 
-    fn number(&mut self) -> Result<u64, Fault> {
+    pub(crate) fn number(&mut self) -> Result<u64, Fault> {
         let rest = &self.bytes[self.at..self.end];
         let Some((value, taken)) = varint::take(rest) else {
             let what = if rest.len() < 10 {
@@ -70,7 +70,7 @@ impl<'a> Cursor<'a> {
         Ok(value)
     }
 
-    fn range(&mut self, bytes: usize) -> Result<Range<usize>, Fault> {
+    pub(crate) fn range(&mut self, bytes: usize) -> Result<Range<usize>, Fault> {
         if bytes > self.end - self.at {
             return Err(self.fault(Malformed::CutShort));
         }
@@ -79,7 +79,7 @@ impl<'a> Cursor<'a> {
         Ok(start..self.at)
     }
 
-    fn blob(&mut self) -> Result<Range<usize>, Fault> {
+    pub(crate) fn blob(&mut self) -> Result<Range<usize>, Fault> {
         let before = self.at;
         let length = self.number()?;
         // A length that does not even fit a usize reaches beyond the end all the more.
@@ -90,7 +90,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn text(&mut self) -> Result<&'a str, Fault> {
+    pub(crate) fn text(&mut self) -> Result<&'a str, Fault> {
         let range = self.blob()?;
         std::str::from_utf8(&self.bytes[range.clone()]).map_err(|_position| Fault {
             at: range.start,
@@ -98,7 +98,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn time(&mut self) -> Result<Timestamp, Fault> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, Fault> {
         let before = self.at;
         let millis = self.number()?;
         if millis > Timestamp::MAX.as_millis() {
@@ -110,7 +110,7 @@ impl<'a> Cursor<'a> {
         Ok(Timestamp::from_millis(millis))
     }
 
-    fn collection(&mut self) -> Result<CollectionId, Fault> {
+    pub(crate) fn collection(&mut self) -> Result<CollectionId, Fault> {
         let before = self.at;
         let number = self.number()?;
         u32::try_from(number)
@@ -122,7 +122,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// How many of something follow that each take at least `bytes_min`.
-    fn count(&mut self, bytes_min: usize) -> Result<usize, Fault> {
+    pub(crate) fn count(&mut self, bytes_min: usize) -> Result<usize, Fault> {
         let before = self.at;
         let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
         if count > (self.end - self.at) / bytes_min {
@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
         Ok(count)
     }
 
-    fn flags(&mut self, known: u8) -> Result<u8, Fault> {
+    pub(crate) fn flags(&mut self, known: u8) -> Result<u8, Fault> {
         let before = self.at;
         let flags = self.byte()?;
         if flags & !known != 0 {
@@ -259,7 +259,7 @@ pub(crate) fn skim_commit(
     Ok((head.sequence, head.time))
 }
 
-fn path(text: &str, at: usize) -> Result<wellspring_types::CollectionPath, Fault> {
+pub(crate) fn path(text: &str, at: usize) -> Result<wellspring_types::CollectionPath, Fault> {
     text.parse().map_err(|_reason| Fault {
         at,
         what: Malformed::Path,

@@ -116,7 +116,7 @@ fn write_change(buffer: &mut Vec<u8>, change: &ChangeRecord) {
     }
 }
 
-fn write_blob(buffer: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn write_blob(buffer: &mut Vec<u8>, bytes: &[u8]) {
     varint::put(buffer, bytes.len() as u64);
     buffer.extend_from_slice(bytes);
 }

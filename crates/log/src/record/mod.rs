@@ -6,8 +6,8 @@ mod encode;
 use bytes::Bytes;
 use wellspring_types::{CollectionId, CollectionPath, Sequence, Timestamp};
 
-pub(crate) use decode::{Cursor, Fault, Wanted, read_commit, skim_commit};
-pub(crate) use encode::write_commit;
+pub(crate) use decode::{Cursor, Fault, Wanted, path, read_commit, skim_commit};
+pub(crate) use encode::{write_blob, write_commit};
 
 /// A commit as it is on disk: everything that a reader needs, so that each record decodes alone.
 #[derive(Clone, Debug, PartialEq, Eq)]

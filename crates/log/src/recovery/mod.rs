@@ -10,6 +10,7 @@ mod tail;
 
 use wellspring_types::{Epoch, Sequence};
 
+use crate::Witnesses;
 use crate::error::{Damage, DamageKind, IoError, OpenError};
 use crate::files::{Disk, LogFile, TEMPORARY_SUFFIX};
 use crate::group::Link;
@@ -33,12 +34,11 @@ pub(crate) struct Recovered {
     pub(crate) link: Link,
 }
 
-/// The log in `disk`'s directory, and its last segment, open for writing. `witnessed` is the head
-/// that others prove.
+/// The log in `disk`'s directory, and its last segment, open for writing.
 pub(crate) fn recover(
     disk: &Disk,
     epoch: Epoch,
-    witnessed: Sequence,
+    witnesses: Witnesses,
 ) -> Result<(Recovered, LogFile), OpenError> {
     disk.create_dir()?;
     let names = disk.list()?;
@@ -47,10 +47,23 @@ pub(crate) fn recover(
         .filter_map(|name| parse_segment_name(name))
         .collect();
     firsts.sort_unstable();
-    let (recovered, file) = resume(disk, epoch, witnessed, &firsts)?;
+    let (recovered, file) = resume(disk, epoch, witnesses, &firsts)?;
     clean(disk, &firsts)?;
     disk.sync_dir()?;
     Ok((recovered, file))
+}
+
+/// Checks that nothing is missing between the newest snapshot and the first segment.
+fn check_start(disk: &Disk, firsts: &[Sequence], snapshot: Sequence) -> Result<(), OpenError> {
+    match firsts.first() {
+        Some(&oldest) if oldest > snapshot.next() => Err(Damage {
+            file: disk.dir().join(segment_name(oldest)),
+            offset: 0,
+            what: DamageKind::StartLost { oldest, snapshot },
+        }
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// The first segment of a log without any.
@@ -88,7 +101,7 @@ fn start(
 fn resume(
     disk: &Disk,
     epoch: Epoch,
-    witnessed: Sequence,
+    witnesses: Witnesses,
     firsts: &[Sequence],
 ) -> Result<(Recovered, LogFile), OpenError> {
     let mut full: Vec<SegmentHeader> = Vec::with_capacity(firsts.len());
@@ -102,9 +115,10 @@ fn resume(
         }
     }
     let Some((header, file)) = last else {
-        return start(disk, epoch, witnessed);
+        return start(disk, epoch, witnesses.head());
     };
-    let (index, link) = tail::inspect(&file, &header, witnessed)?;
+    check_start(disk, firsts, witnesses.snapshot)?;
+    let (index, link) = tail::inspect(&file, &header, witnesses.head())?;
     // From here on it is known that nothing acknowledged is missing, and the log may be written.
     tail::clear(&file, index.end())?;
     tail::make_durable(&file, &index)?;

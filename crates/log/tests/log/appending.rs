@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
 use wellspring_log::{
-    AppendError, CloseError, Faults, GROUP_BYTES_MAX, LogReader, Operation, ReadError,
+    AppendError, CloseError, Faults, GROUP_BYTES_MAX, LogReader, Operation, ReadError, Witnesses,
 };
 use wellspring_types::limits::RECORD_BYTES_MAX;
 use wellspring_types::{Sequence, Timestamp};
@@ -350,7 +350,11 @@ fn what_is_before_the_oldest_commit_is_refused_by_name() {
     drop(log);
     // Retention removes the oldest segments first; here by hand.
     std::fs::remove_file(fixture.path("0000000000000001.seg")).unwrap();
-    let reader = fixture.open().reader();
+    let snapshot = Witnesses {
+        snapshot: Sequence(9),
+        ..Witnesses::default()
+    };
+    let reader = fixture.try_open(snapshot).unwrap().reader();
     let oldest = reader.oldest();
     assert!(oldest > Sequence(1) && oldest < Sequence(9), "{oldest}");
     let mut records = reader.read(Sequence::ZERO, reader.head(), None);

@@ -17,6 +17,10 @@ mod model;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod times;
+#[cfg(test)]
+mod trimming;

@@ -129,6 +129,10 @@ settings! {
     cache_bytes: u64 = 67_108_864, "BYTES";
     /// Free space on the disk below which commits are refused.
     reserve_bytes: u64 = 1_073_741_824, "BYTES";
+    /// How long changes are kept for subscribers who come back, by the time of commits. 0: for ever.
+    retention_age_ms_max: u64 = 0, "MILLISECONDS";
+    /// Bytes of the log beyond which the oldest changes are dropped. 0: none are.
+    retention_bytes_max: u64 = 0, "BYTES";
     /// Mutation ids that are remembered.
     mutation_ids_max: u64 = wellspring_types::limits::MUTATION_IDS_MAX, "COUNT";
     /// How long a mutation id is remembered.

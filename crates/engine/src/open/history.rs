@@ -1,0 +1,53 @@
+//! What a database is made from: the newest snapshot, and the log.
+
+use std::path::Path;
+
+use wellspring_log::{LogReader, Snapshot, SnapshotError, SnapshotOptions, Snapshots};
+use wellspring_types::{Epoch, Sequence};
+
+use super::OpenError;
+
+/// The truth: the log, and the snapshot that holds what comes before it.
+pub(super) struct History {
+    pub(super) log: LogReader,
+    /// The newest one that is good, as far as is known.
+    pub(super) snapshot: Option<Snapshot>,
+}
+
+/// The directory of snapshots and what was found in it.
+pub(super) struct Found {
+    pub(super) snapshots: Snapshots,
+    pub(super) snapshot: Option<Snapshot>,
+    /// The newest one by name, good or not: the log had come that far.
+    pub(super) named: Sequence,
+}
+
+/// Finds the newest snapshot whose manifest is good.
+pub(super) fn find(data_dir: &Path, epoch: Epoch, run_bytes: usize) -> Result<Found, OpenError> {
+    let mut options = SnapshotOptions::new(data_dir.join("snapshots"), epoch);
+    options.run_bytes = run_bytes;
+    let snapshots = Snapshots::open(options).map_err(SnapshotError::from)?;
+    let names = snapshots.list().map_err(SnapshotError::from)?;
+    let named = names.last().copied().unwrap_or(Sequence::ZERO);
+    for &sequence in names.iter().rev() {
+        match snapshots.load(sequence) {
+            Ok(snapshot) => {
+                return Ok(Found {
+                    snapshots,
+                    snapshot: Some(snapshot),
+                    named,
+                });
+            }
+            // An earlier one, or the log, may have everything.
+            Err(error @ SnapshotError::Damaged(_)) => {
+                tracing::error!(%error, "a snapshot is damaged and is not used");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Found {
+        snapshots,
+        snapshot: None,
+        named,
+    })
+}
