@@ -95,12 +95,16 @@ impl FromStr for Acknowledged {
     }
 }
 
-/// The options of the workload's database: small segments, so that there are many.
+/// The options of the workload's database: small segments, so that there are many, and snapshots
+/// so often that a kill or a power cut meets one being made.
 #[must_use]
 pub fn options(data_dir: &Path) -> Options {
     let mut options = Options::new(data_dir);
     options.segment_bytes = 256 << 10;
     options.reserve_bytes = 0;
+    options.snapshot_log_bytes_min = 512 << 10;
+    options.snapshot_run_bytes = 128 << 10;
+    options.keeper_interval_ms = 20;
     options
 }
 
