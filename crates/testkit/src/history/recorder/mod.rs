@@ -1,0 +1,107 @@
+//! Writing a history down, from as many tasks and threads as there are.
+
+mod clock;
+pub mod dump;
+mod feed;
+mod sink;
+mod write;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wellspring_types::{Document, DocumentPath};
+
+pub use clock::now;
+pub use feed::{FeedRecorder, TokenPlace};
+pub use write::PendingWrite;
+
+use super::DocumentHash;
+use super::record::{FaultRecord, ReadRecord, Record};
+use sink::Sink;
+
+/// Writes records to a file, or to memory up to a bound. Clones write to the same. A record is
+/// made ready outside of the lock, and written behind it: a copy into a buffer, now and then a
+/// `write`.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    // A blocking mutex is right: it is never held across an await, and nobody behind it waits for
+    // more than the page cache.
+    sink: Arc<Mutex<Sink>>,
+}
+
+impl Recorder {
+    /// Records into a new file.
+    ///
+    /// # Errors
+    /// If the file cannot be made.
+    pub fn create(path: &Path) -> io::Result<Recorder> {
+        Ok(Recorder::new(Sink::file(path)?))
+    }
+
+    /// Records into memory, of at most `bytes_max`.
+    #[must_use]
+    pub fn in_memory(bytes_max: usize) -> Recorder {
+        Recorder::new(Sink::memory(bytes_max))
+    }
+
+    fn new(sink: Sink) -> Recorder {
+        Recorder {
+            sink: Arc::new(Mutex::new(sink)),
+        }
+    }
+
+    /// Writes one record. Should that fail, [`Recorder::finish`] says so: clients have no better
+    /// answer to it than to go on, and a history with a hole is never judged.
+    pub fn record(&self, record: &Record) {
+        match serde_json::to_vec(record) {
+            Ok(mut line) => {
+                line.push(b'\n');
+                self.sink.lock().write(&line);
+            }
+            Err(error) => self.sink.lock().fail(error.into()),
+        }
+    }
+
+    /// Begins a commit: call before it is sent. See [`PendingWrite`].
+    pub fn write(
+        &self,
+        client: &str,
+        op_id: &str,
+        request: &wellspring_types::write::CommitRequest,
+    ) -> PendingWrite {
+        PendingWrite::new(self.clone(), client, op_id, request)
+    }
+
+    /// A read of a document that was asked for at `t_inv` and has just been answered.
+    pub fn read(&self, client: &str, path: &DocumentPath, t_inv: u64, found: Option<&Document>) {
+        self.record(&Record::G(ReadRecord {
+            client: client.into(),
+            t_inv,
+            t_ret: now(),
+            path: Some(path.as_str().into()),
+            version: Some(found.map_or(0, |document| document.version.0)),
+            hash: found.map(|document| DocumentHash::of(&document.data)),
+            ..ReadRecord::default()
+        }));
+    }
+
+    /// Something that was done to the database, now.
+    pub fn fault(&self, fault: &str, detail: Option<&str>) {
+        self.record(&Record::X(FaultRecord {
+            fault: fault.into(),
+            t: now(),
+            detail: detail.map(Into::into),
+        }));
+    }
+
+    /// Makes sure that everything is written, and returns what was recorded into memory (nothing
+    /// where it is a file).
+    ///
+    /// # Errors
+    /// If any record could not be written, or was too much for the bound.
+    pub fn finish(&self) -> io::Result<Vec<u8>> {
+        self.sink.lock().finish()
+    }
+}
