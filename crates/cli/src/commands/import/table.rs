@@ -52,7 +52,7 @@ impl<R: Read> Records<R> {
             });
         }
         let cells = self.names.iter().zip(&self.record);
-        let members = cells.map(|(name, cell)| (Box::from(name), value(cell)));
+        let members = cells.map(|(name, cell)| (Box::<str>::from(name), value(cell)));
         Ok(Some(Row {
             number: row,
             object: members.collect(),
