@@ -1,0 +1,175 @@
+//! The engine in this process: openings that end with a clean close, or in the middle of writes, and
+//! subscriptions that go on through all of them.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use wellspring_engine::{Database, PageLimit};
+use wellspring_testkit::history::recorder::FeedRecorder;
+use wellspring_testkit::random::Random;
+use wellspring_types::feed::{From, SubscribeRequest};
+
+use crate::scene::{Scene, open, request};
+use crate::writers::write;
+
+const SUBSCRIPTIONS: usize = 16;
+const OPENINGS: u64 = 5;
+const PAGE: PageLimit = PageLimit {
+    bytes: 4 << 10,
+    messages: 5,
+};
+
+struct Follower {
+    feed: FeedRecorder,
+    request: SubscribeRequest,
+    random: Random,
+    is_poll: bool,
+}
+
+impl Follower {
+    fn new(scene: &Scene, number: usize) -> Follower {
+        let request = request(number);
+        Follower {
+            feed: FeedRecorder::new(scene.recorder.clone(), &format!("s{number}"), &request),
+            request,
+            random: Random::new(number as u64),
+            is_poll: number % 4 == 3,
+        }
+    }
+
+    /// Where the next session begins.
+    fn next_request(&mut self) -> SubscribeRequest {
+        let transport = if self.is_poll {
+            "engine, pages"
+        } else {
+            "engine"
+        };
+        let mut request = self.request.clone();
+        match self.feed.token().cloned() {
+            Some(at) => {
+                self.feed.resume(transport, &at);
+                request.from = From::Token(at.token);
+            }
+            None => self.feed.begin(transport, &request.from),
+        }
+        request
+    }
+
+    /// Follows in sessions of some messages each, until the database or the test stops.
+    async fn follow(mut self, database: Database, mut stop: watch::Receiver<bool>) -> Follower {
+        while !*stop.borrow() {
+            let request = self.next_request();
+            let Ok(mut subscription) = database.subscribe(request) else {
+                break;
+            };
+            if self.is_poll {
+                let Ok(page) = subscription.page(PAGE, Duration::from_millis(20)).await else {
+                    break;
+                };
+                page.messages
+                    .iter()
+                    .for_each(|message| self.feed.message(message));
+                self.feed.page(&page.token);
+                continue;
+            }
+            for _ in 0..=self.random.below(60) {
+                let message = tokio::select! {
+                    message = subscription.next() => message,
+                    _ = stop.changed() => return self,
+                };
+                let Ok(message) = message else { return self };
+                self.feed.message(&message);
+                // Slow now and then: its queue overflows.
+                for _ in 0..self.random.below(200) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        self
+    }
+
+    /// Reads everything that is left, through to where the database is.
+    async fn finish(mut self, database: &Database) {
+        self.is_poll = true;
+        let mut is_last = false;
+        loop {
+            let request = self.next_request();
+            let mut subscription = database.subscribe(request).unwrap();
+            let page = subscription.page(PAGE, Duration::ZERO).await.unwrap();
+            page.messages
+                .iter()
+                .for_each(|message| self.feed.message(message));
+            self.feed.page(&page.token);
+            if is_last {
+                return; // And this page has told the position of the one before.
+            }
+            is_last = !page.more;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_engine_keeps_every_promise_through_reopenings() {
+    let scene = Scene::new();
+    let mut followers: Vec<_> = (0..SUBSCRIPTIONS)
+        .map(|n| Follower::new(&scene, n))
+        .collect();
+    for opening in 0..OPENINGS {
+        let database = open(&scene.data_dir());
+        let (stop, stopped) = watch::channel(false);
+        let mut following = JoinSet::new();
+        for follower in followers.drain(..) {
+            following.spawn(follower.follow(database.clone(), stopped.clone()));
+        }
+        let mut writing = JoinSet::new();
+        for writer in 0..4 {
+            let (database, recorder) = (database.clone(), scene.recorder.clone());
+            writing.spawn(async move {
+                write(&database, &recorder, &format!("w{opening}{writer}"), 100).await;
+            });
+        }
+        // Every other opening ends while three of the four writers are in the middle.
+        if opening % 2 == 1 {
+            writing.join_next().await.unwrap().unwrap();
+            scene.recorder.fault("close", Some("under writers"));
+            database.close().await.unwrap();
+        }
+        while let Some(written) = writing.join_next().await {
+            written.unwrap();
+        }
+        stop.send_replace(true);
+        while let Some(follower) = following.join_next().await {
+            followers.push(follower.unwrap());
+        }
+        // Without a close the store is not trusted, and built again.
+        if opening % 2 == 0 {
+            scene.recorder.fault("drop", None);
+        }
+        drop(database);
+    }
+    let database = open(&scene.data_dir());
+    for follower in followers {
+        follower.finish(&database).await;
+    }
+    database.close().await.unwrap();
+    drop(database);
+
+    let report = scene.judge().await;
+    assert!(
+        report.is_clean(),
+        "{:#?}\n{:?}",
+        report.verdicts,
+        report.summary
+    );
+    let summary = report.summary;
+    assert!(
+        summary.commits > 500 && summary.changes > 1000,
+        "{summary:?}"
+    );
+    assert!(summary.refused > 10 && summary.reads > 100, "{summary:?}");
+    assert!(
+        summary.snapshots > 3 && summary.sessions > 50,
+        "{summary:?}"
+    );
+}
