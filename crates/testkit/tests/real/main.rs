@@ -9,5 +9,8 @@
 )]
 
 mod engine;
+mod grpc;
 mod scene;
+mod server;
+mod transports;
 mod writers;

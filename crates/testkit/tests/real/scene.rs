@@ -39,7 +39,7 @@ impl Scene {
         let log = wellspring_log::Options::new(self.data_dir().join("log"), epoch);
         let log = Log::open(log, Witnesses::default()).unwrap();
         let reader = log.reader();
-        let collections = dump::log(&self.recorder, &reader).unwrap();
+        let collections = dump::log(&self.recorder, &reader, &[]).unwrap();
         let head = reader.head();
         log.close().unwrap();
         drop(reader);

@@ -13,17 +13,23 @@ use wellspring_types::{CollectionId, CollectionPath, Document, Sequence, limits}
 use super::Recorder;
 use crate::history::record::{DumpRecord, LogChange, LogRecord, Record, StateRecord};
 
-/// Dumps every commit that the log keeps, documents included. Returns the log's collections.
+/// Dumps every commit that the log keeps, documents included. `older` are collections that were
+/// named before the oldest of them: those of a snapshot, where retention has dropped the log's
+/// beginning. Returns all collections.
 ///
 /// # Errors
 /// If the log cannot be read.
-pub fn log(recorder: &Recorder, reader: &LogReader) -> Result<Vec<CollectionPath>> {
+pub fn log(
+    recorder: &Recorder,
+    reader: &LogReader,
+    older: &[(CollectionId, CollectionPath)],
+) -> Result<Vec<CollectionPath>> {
     let (oldest, head) = (reader.oldest(), reader.head());
     recorder.record(&Record::Dump(DumpRecord {
         oldest: oldest.0,
         head: head.0,
     }));
-    let mut collections: HashMap<CollectionId, CollectionPath> = HashMap::new();
+    let mut collections: HashMap<CollectionId, CollectionPath> = older.iter().cloned().collect();
     for commit in reader.read(Sequence(oldest.0.saturating_sub(1)), head, None) {
         let commit = commit?;
         collections.extend(commit.collections);

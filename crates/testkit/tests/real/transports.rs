@@ -1,0 +1,216 @@
+//! One session of a subscription over each transport, by small clients.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tonic::Streaming;
+use wellspring_protocol::json::client::{FeedPart, ServerMessage, write};
+use wellspring_protocol::json::{ClientMessage, Hello};
+use wellspring_protocol::pb;
+use wellspring_types::feed::{From, SubscribeRequest};
+use wellspring_types::{ResumeToken, Value, json};
+
+use crate::grpc;
+
+pub(crate) const TRANSPORTS: [Transport; 6] = [
+    Transport::WebSocket,
+    Transport::Grpc,
+    Transport::Sse,
+    Transport::NdJson,
+    Transport::Poll,
+    Transport::LongPoll,
+];
+
+/// Longest that anything may take that should be there at once.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    WebSocket,
+    Grpc,
+    Sse,
+    NdJson,
+    Poll,
+    LongPoll,
+}
+
+impl Transport {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Transport::WebSocket => "websocket",
+            Transport::Grpc => "grpc",
+            Transport::Sse => "sse",
+            Transport::NdJson => "ndjson",
+            Transport::Poll => "poll",
+            Transport::LongPoll => "longpoll",
+        }
+    }
+}
+
+/// What a session gives.
+pub(crate) enum Got {
+    Part(FeedPart),
+    /// The server ended it, with this code.
+    Ended(String),
+    /// A page is over; the next goes on after this token.
+    Page(ResumeToken),
+    /// The connection is over.
+    Nothing,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub(crate) enum Session {
+    WebSocket(Box<Socket>),
+    Grpc(Box<Streaming<pb::SubscribeResponse>>),
+    Events(Lines<BufReader<TcpStream>>),
+    Page(std::vec::IntoIter<Got>),
+}
+
+/// Asks for a session; `None` where the server does not answer any more.
+pub(crate) async fn open(
+    server: SocketAddr,
+    transport: Transport,
+    request: &SubscribeRequest,
+) -> Option<Session> {
+    match transport {
+        Transport::WebSocket => {
+            let url = format!("ws://{server}/v1/ws");
+            let (mut socket, _) = connect_async(url).await.ok()?;
+            let subscribe = ClientMessage::Subscribe {
+                id: "s".to_owned(),
+                request: request.clone(),
+            };
+            for message in [ClientMessage::Hello(Hello::default()), subscribe] {
+                socket.send(Message::text(write(&message))).await.ok()?;
+            }
+            Some(Session::WebSocket(Box::new(socket)))
+        }
+        Transport::Grpc => {
+            let stream = grpc::subscribe(server, request).await?;
+            Some(Session::Grpc(Box::new(stream)))
+        }
+        Transport::Sse => {
+            let stream = get(server, &target(request, ""), "text/event-stream").await?;
+            Some(Session::Events(stream.lines()))
+        }
+        Transport::NdJson => {
+            let stream = get(server, &target(request, ""), "application/x-ndjson").await?;
+            Some(Session::Events(stream.lines()))
+        }
+        Transport::Poll | Transport::LongPoll => {
+            let wait = if transport == Transport::Poll {
+                "0"
+            } else {
+                "1s"
+            };
+            let target = target(request, &format!("&wait={wait}"));
+            let mut stream = get(server, &target, "application/json").await?;
+            let mut body = String::new();
+            stream.read_to_string(&mut body).await.ok()?;
+            let page = parse_page(&body)?;
+            Some(Session::Page(page.into_iter()))
+        }
+    }
+}
+
+impl Session {
+    pub(crate) async fn next(&mut self) -> Got {
+        loop {
+            let got = match self {
+                Session::WebSocket(socket) => match socket.next().await {
+                    Some(Ok(Message::Text(text))) => parse(&text),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => None,
+                    _ => Some(Got::Nothing),
+                },
+                Session::Grpc(stream) => match stream.message().await {
+                    Ok(Some(response)) => Some(grpc::got(response)),
+                    _ => Some(Got::Nothing),
+                },
+                Session::Events(lines) => match lines.next_line().await {
+                    Ok(Some(line)) => {
+                        let text = line.strip_prefix("data:").unwrap_or(&line);
+                        text.trim_start()
+                            .starts_with('{')
+                            .then(|| parse(text))
+                            .flatten()
+                    }
+                    _ => Some(Got::Nothing),
+                },
+                Session::Page(page) => Some(page.next().unwrap_or(Got::Nothing)),
+            };
+            if let Some(got) = got {
+                return got;
+            }
+        }
+    }
+}
+
+/// A message; `None` where it is not of the subscription.
+fn parse(text: &str) -> Option<Got> {
+    match ServerMessage::parse(text.as_bytes()).unwrap() {
+        ServerMessage::Feed { part, .. } => Some(Got::Part(part)),
+        ServerMessage::Ended { error, .. } => Some(Got::Ended(error.code.to_string())),
+        ServerMessage::Error { error, .. } => panic!("refused: {error}"),
+        _ => None,
+    }
+}
+
+/// A page's messages, then its token; `None` where the body ends early, with the server.
+fn parse_page(body: &str) -> Option<Vec<Got>> {
+    let value = json::parse_message(body.as_bytes()).ok()?;
+    let page = value.as_object()?;
+    let messages = page.get("messages")?.as_array()?.iter();
+    let mut page_of: Vec<Got> = messages.filter_map(|m| parse(&m.to_text())).collect();
+    let token = page.get("token").and_then(Value::as_str)?;
+    page_of.push(Got::Page(ResumeToken::new(token)));
+    Some(page_of)
+}
+
+fn target(request: &SubscribeRequest, more: &str) -> String {
+    let mut target = format!("/v1/changes/{}?", request.collection);
+    match &request.from {
+        From::Now => target += "from=now",
+        From::Snapshot => target += "from=snapshot",
+        From::Beginning => target += "from=beginning",
+        From::Token(token) => target += &format!("after={token}"),
+        From::Time(time) => target += &format!("time={time}"),
+    }
+    if let Some(filter) = &request.view.filter {
+        let bytes = filter.canonical().bytes();
+        let encoded: String = bytes.map(|byte| format!("%{byte:02x}")).collect();
+        target += &format!("&where={encoded}");
+    }
+    if let Some(select) = &request.view.select {
+        let fields: Vec<_> = select.fields().iter().map(ToString::to_string).collect();
+        target += &format!("&select={}", fields.join(","));
+    }
+    if request.view.old {
+        target += "&old=true";
+    }
+    target + more
+}
+
+/// The body of an answer. HTTP/1.0, so that it comes as it is, and ends with the connection.
+async fn get(server: SocketAddr, target: &str, accept: &str) -> Option<BufReader<TcpStream>> {
+    let mut stream = TcpStream::connect(server).await.ok()?;
+    let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.ok()?;
+    let mut stream = BufReader::new(stream);
+    let mut status = String::new();
+    stream.read_line(&mut status).await.ok()?;
+    if status.is_empty() || status.contains(" 503 ") {
+        return None; // It is going down.
+    }
+    assert!(status.contains(" 200 "), "{target}: {status}");
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.ok()? > 2 {
+        line.clear();
+    }
+    Some(stream)
+}
