@@ -184,6 +184,9 @@ impl Hub {
         for queue in live.collections.values().flat_map(Audience::queues) {
             queue.close();
         }
+        // As when it hands out: the watch has a lock of its own, which is never waited for with
+        // this one held.
+        drop(live);
         // Nobody is to wait for what will not be handed out any more.
         self.handed_out.send_replace(Sequence(u64::MAX));
     }

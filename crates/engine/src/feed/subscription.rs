@@ -210,8 +210,13 @@ impl Subscription {
     /// Has a live subscription's position brought up to what is visible now.
     pub(super) async fn request_checkpoint_of_all_visible(&mut self) {
         let visible = self.sources.read.visible.sequence();
-        // The hub, which sends, lives in `self`; if it stops, the queue says so.
-        let _passed = self.handed_out.wait_for(|now| *now >= visible).await;
+        // The hub, which sends, lives in `self`; if it stops, the queue says so. What is awaited
+        // holds the watch locked, and must be gone before the hub is asked for anything.
+        let _is_open = self
+            .handed_out
+            .wait_for(|now| *now >= visible)
+            .await
+            .is_ok();
         if let Phase::Live(registration) = &self.phase {
             registration.request_checkpoint();
         }
