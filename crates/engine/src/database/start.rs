@@ -190,7 +190,7 @@ impl Parts {
             self.read.clone(),
         );
         spawn("hub", move || {
-            let run = AssertUnwindSafe(|| hub.run(&ring, &read.log, &read.collections));
+            let run = AssertUnwindSafe(|| hub.run(&ring, &read));
             match catch_unwind(run) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {

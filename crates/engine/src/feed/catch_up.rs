@@ -6,7 +6,7 @@ use wellspring_types::feed::{FeedCommit, View};
 use wellspring_types::{CollectionPath, Sequence};
 
 use super::view::{feed_commit_bytes, see};
-use crate::commit::{Commit, detach};
+use crate::commit::detach;
 use crate::read::{ReadError, Sources};
 
 /// Bytes of changes that one step reads, whether the view sees them or not: so that a step is
@@ -41,11 +41,8 @@ pub(super) fn read(
     };
     let mut commits = Vec::new();
     let (mut found_bytes, mut scanned_bytes) = (0, 0);
-    for record in sources.log.read(after, through, Some(id)) {
-        let record = record?;
-        let seq = record.sequence;
-        let commit = Commit::from_record(record, &sources.collections);
-        let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+    for commit in sources.commits(after, through, Some(id)) {
+        let commit = commit?;
         scanned_bytes += commit.bytes();
         if let Some(mut seen) = see(view, &commit, commit.changes.iter()) {
             // It may wait for a slow client.
@@ -59,7 +56,7 @@ pub(super) fn read(
         if found_bytes >= bytes_max || scanned_bytes >= SCAN_BYTES {
             return Ok(CaughtUp {
                 commits,
-                scanned: seq,
+                scanned: commit.seq,
                 scanned_bytes,
             });
         }

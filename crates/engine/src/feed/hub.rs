@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use wellspring_log::LogReader;
 use wellspring_types::feed::View;
 use wellspring_types::{CollectionPath, Sequence};
 
@@ -18,9 +17,8 @@ use super::audience::Audience;
 use super::index::ViewId;
 use super::queue::{Pushed, Queue};
 use super::ring::Ring;
-use crate::collections::Collections;
 use crate::commit::{Commit, DocumentChange};
-use crate::read::ReadError;
+use crate::read::{ReadError, Sources};
 
 /// The live subscriptions of a database.
 pub(crate) struct Hub {
@@ -101,12 +99,7 @@ impl Hub {
     /// # Errors
     /// If what fell off the ring cannot be read from the log: the live subscriptions must be ended
     /// then, as their order has a gap.
-    pub(crate) fn run(
-        &self,
-        ring: &Ring,
-        log: &LogReader,
-        collections: &Collections,
-    ) -> Result<(), ReadError> {
+    pub(crate) fn run(&self, ring: &Ring, sources: &Sources) -> Result<(), ReadError> {
         loop {
             let groups = ring.take();
             if groups.is_empty() {
@@ -116,28 +109,20 @@ impl Hub {
                 let Some(first) = group.commits.first().map(|commit| commit.seq) else {
                     continue;
                 };
-                self.bridge(first, log, collections)?;
+                self.bridge(first, sources)?;
                 self.hand_out(&group.commits);
             }
         }
     }
 
     /// Hands out what fell off the ring before `next`.
-    fn bridge(
-        &self,
-        next: Sequence,
-        log: &LogReader,
-        collections: &Collections,
-    ) -> Result<(), ReadError> {
+    fn bridge(&self, next: Sequence, sources: &Sources) -> Result<(), ReadError> {
         let after = self.live.lock().handed_out;
         if after.next() == next {
             return Ok(());
         }
-        for record in log.read(after, Sequence(next.0 - 1), None) {
-            let record = record?;
-            let seq = record.sequence;
-            let commit = Commit::from_record(record, collections);
-            let mut commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+        for commit in sources.commits(after, Sequence(next.0 - 1), None) {
+            let mut commit = commit?;
             commit.detach();
             self.hand_out(&[Arc::new(commit)]);
         }

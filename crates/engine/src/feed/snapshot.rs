@@ -8,7 +8,6 @@ use wellspring_types::feed::{FeedMessage, View};
 use wellspring_types::{CollectionPath, Document, DocumentPath, ResumeToken, Sequence, limits};
 
 use super::view::show;
-use crate::commit::Commit;
 use crate::read::{Exact, Overrun, ReadError, Sources, document_bytes};
 use crate::token::{Place, Scope, Sealer};
 use crate::visible::document_after;
@@ -191,11 +190,8 @@ impl Snapshot {
             return Ok((newest, through));
         };
         let mut bytes = 0;
-        for record in sources.log.read(after, through, Some(id)) {
-            let record = record?;
-            let seq = record.sequence;
-            let commit = Commit::from_record(record, &sources.collections);
-            let mut commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+        for commit in sources.commits(after, through, Some(id)) {
+            let mut commit = commit?;
             commit.detach();
             for change in commit
                 .changes
@@ -206,8 +202,8 @@ impl Snapshot {
                 let document = document_after(&commit, change).map(std::sync::Arc::unwrap_or_clone);
                 newest.insert(change.path.clone(), document);
             }
-            if bytes >= limits::PAGE_BYTES_MAX && seq < through {
-                return Ok((newest, seq));
+            if bytes >= limits::PAGE_BYTES_MAX && commit.seq < through {
+                return Ok((newest, commit.seq));
             }
         }
         Ok((newest, through))

@@ -15,7 +15,7 @@ use wellspring_store::{ScanLimit, Scanned};
 use wellspring_types::{CollectionId, CollectionPath, Document, DocumentPath, Sequence};
 
 use super::{ReadError, Sources, document_of};
-use crate::commit::{Commit, DocumentChange, detach};
+use crate::commit::{DocumentChange, detach};
 use crate::visible::Pending;
 
 /// Documents of one page, at most.
@@ -150,18 +150,15 @@ impl Exact {
             (progress.begun, Vec::new())
         };
         if through > self.fed {
-            for record in sources.log.read(self.fed, through, Some(collection)) {
-                let record = record?;
-                let seq = record.sequence;
-                let commit = Commit::from_record(record, &sources.collections);
-                let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+            for commit in sources.commits(self.fed, through, Some(collection)) {
+                let commit = commit?;
                 for change in &commit.changes {
                     self.note(change);
                 }
                 if self.changed_bytes > self.changed_bytes_max {
                     return Err(Overrun::Budget);
                 }
-                self.fed = seq;
+                self.fed = commit.seq;
             }
             self.fed = through;
         }
@@ -273,11 +270,8 @@ pub(crate) fn document_at(
     };
     // Whatever was read was visible by now.
     let through = sources.visible.sequence();
-    for record in sources.log.read(pin, through, Some(collection)) {
-        let record = record?;
-        let seq = record.sequence;
-        let commit = Commit::from_record(record, &sources.collections);
-        let commit = commit.ok_or(ReadError::UnknownCollection { seq })?;
+    for commit in sources.commits(pin, through, Some(collection)) {
+        let commit = commit?;
         if let Some(change) = commit.changes.iter().find(|change| change.path == *path) {
             return Ok(document_before(change));
         }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use wellspring_log::LogReader;
 use wellspring_store::{StoreError, StoredDocument};
-use wellspring_types::{Data, Document, DocumentPath, Sequence};
+use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence};
 
 use crate::collections::Collections;
+use crate::commit::Commit;
 use crate::store::OpenStore;
 use crate::token::TokenError;
 use crate::visible::Visible;
@@ -24,6 +25,24 @@ pub(crate) struct Sources {
     pub(crate) store: Arc<OpenStore>,
     pub(crate) visible: Arc<Visible>,
     pub(crate) collections: Arc<Collections>,
+}
+
+impl Sources {
+    /// The commits after `after` through `through`, oldest first; of one collection only those
+    /// that change it, with only their changes of it.
+    pub(crate) fn commits(
+        &self,
+        after: Sequence,
+        through: Sequence,
+        collection: Option<CollectionId>,
+    ) -> impl Iterator<Item = Result<Commit, ReadError>> + '_ {
+        self.log.read(after, through, collection).map(|record| {
+            let record = record?;
+            let seq = record.sequence;
+            let commit = Commit::from_record(record, &self.collections);
+            commit.ok_or(ReadError::UnknownCollection { seq })
+        })
+    }
 }
 
 /// Why a document or a page could not be read.

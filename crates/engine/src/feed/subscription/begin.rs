@@ -1,0 +1,164 @@
+//! How a subscription begins: where it is pinned, and what it is told where it cannot go on from
+//! where it wanted to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use wellspring_log::ReadError::BeforeOldest;
+use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
+use wellspring_types::{ResumeToken, Sequence, limits};
+
+use super::{FeedSources, Phase, Subscription, Wanted};
+use crate::feed::{SubscribeError, SubscriptionError};
+use crate::read::ReadError;
+use crate::statistics::Subscriber;
+use crate::token::{Place, Scope, TokenError};
+
+/// Accepts a request: pins its position before it returns.
+pub(crate) fn subscribe(
+    sources: Arc<FeedSources>,
+    request: SubscribeRequest,
+    subscriber: Subscriber,
+) -> Result<Subscription, SubscribeError> {
+    if request.checkpoint_interval_ms < limits::CHECKPOINT_INTERVAL_MS_MIN {
+        return Err(SubscribeError::CheckpointInterval);
+    }
+    let visible = sources.read.visible.sequence();
+    let handed_out = sources.hub.handed_out();
+    let wanted = Wanted {
+        collection: request.collection,
+        view: Arc::new(request.view),
+        end_on_gap: request.end_on_gap,
+        checkpoint_interval_ms: request.checkpoint_interval_ms,
+    };
+    let collection = wanted.collection.clone();
+    let tracking = sources.tracker.track(subscriber, collection, visible);
+    let mut subscription = Subscription {
+        tracking,
+        phase: Phase::CatchUp(None),
+        position: visible,
+        outbox: VecDeque::new(),
+        checkpoint_due: Instant::now(),
+        handed_out,
+        sources,
+        wanted,
+    };
+    subscription.checkpoint_later();
+    match request.from {
+        From::Now => {
+            // Live at once. Registered first, then pinned at what is visible: so the queue starts
+            // at or before the pin, and what is not after the pin is dropped.
+            let (registration, _handed_out) = subscription.register();
+            subscription.position = subscription.sources.read.visible.sequence();
+            subscription.phase = Phase::Live(registration);
+            subscription.subscribed(How::Live);
+        }
+        From::Snapshot => subscription.begin_snapshot(),
+        From::Beginning => {
+            subscription.position = Sequence(subscription.sources.read.log.oldest().0 - 1);
+            subscription.subscribed(How::Resumed);
+        }
+        From::Token(token) => subscription.resume(&token)?,
+        From::Time(time) => {
+            let log = subscription.sources.read.log.clone();
+            let locate = move || {
+                let first = log.first_at(time)?;
+                // Afterwards: what is kept now was kept then.
+                if log.keeps_from(time) {
+                    return Ok(first);
+                }
+                let (oldest, wanted) = (log.oldest(), Sequence(log.oldest().0 - 1));
+                Err(BeforeOldest { wanted, oldest }.into())
+            };
+            subscription.phase = Phase::Locating(tokio::task::spawn_blocking(locate));
+        }
+    }
+    subscription.tell_tracker();
+    Ok(subscription)
+}
+
+impl Subscription {
+    /// Begins with the commit `first`; with a snapshot, if what comes before it was to be seen too
+    /// and is not kept any more.
+    pub(super) fn located(
+        &mut self,
+        first: Result<Sequence, ReadError>,
+    ) -> Result<(), SubscriptionError> {
+        match first {
+            Ok(first) => {
+                self.phase = Phase::CatchUp(None);
+                self.position = Sequence(first.0.saturating_sub(1));
+                self.subscribed(How::Resumed);
+            }
+            Err(ReadError::Log(BeforeOldest { oldest, .. })) if self.wanted.end_on_gap => {
+                return Err(SubscriptionError::TokenExpired { oldest });
+            }
+            Err(ReadError::Log(BeforeOldest { .. })) => {
+                self.begin_snapshot();
+                let reason = ResetReason::Retention;
+                self.outbox.push_back(FeedMessage::Reset { reason });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_snapshot(&mut self) {
+        self.position = self.sources.read.visible.sequence();
+        self.subscribed(How::Snapshot);
+        self.phase = Phase::Snapshot(Box::new(self.snapshot(self.position, None)));
+    }
+
+    /// Goes on after a token.
+    fn resume(&mut self, token: &ResumeToken) -> Result<(), SubscribeError> {
+        let opened = self.sources.sealer.open(token.as_str())?;
+        let (at, snapshot) = match opened.place {
+            Place::Position(position) => (position, None),
+            Place::InSnapshot {
+                pin,
+                scope,
+                last_id,
+            } => {
+                let filter = self.wanted.view.filter.as_ref();
+                if scope != Scope::of_snapshot(&self.wanted.collection, filter) {
+                    return Err(TokenError::OtherQuery.into());
+                }
+                (pin, Some(self.snapshot(pin, Some(last_id))))
+            }
+            Place::InQuery { .. } => return Err(TokenError::WrongKind.into()),
+        };
+        if opened.epoch != self.sources.sealer.epoch() {
+            return self.start_over(ResetReason::Epoch);
+        }
+        // The log's head, not what is visible: the position of a time may be ahead of that.
+        if at > self.sources.read.log.head() {
+            (self.sources.lost_future)(at);
+            return self.start_over(ResetReason::Epoch);
+        }
+        if at.next() < self.sources.read.log.oldest() {
+            return self.start_over(ResetReason::Retention);
+        }
+        self.position = at;
+        let token = Some(token.clone());
+        self.outbox.push_back(FeedMessage::Subscribed {
+            how: How::Resumed,
+            seq: at,
+            token,
+        });
+        if let Some(snapshot) = snapshot {
+            self.phase = Phase::Snapshot(Box::new(snapshot));
+        }
+        Ok(())
+    }
+
+    /// Begins with a snapshot instead, and says why; or not at all, if that was asked for.
+    fn start_over(&mut self, reason: ResetReason) -> Result<(), SubscribeError> {
+        if self.wanted.end_on_gap {
+            return Err(SubscribeError::TokenExpired { reason });
+        }
+        self.begin_snapshot();
+        self.outbox.push_back(FeedMessage::Reset { reason });
+        Ok(())
+    }
+}
