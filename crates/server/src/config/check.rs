@@ -70,6 +70,12 @@ fn counts(config: &Config) -> Result<(), ConfigError> {
     )?;
     in_range("segment_bytes", config.segment_bytes, 1 << 20, 1 << 32)?;
     in_range("cache_bytes", config.cache_bytes, 1 << 20, 1 << 40)?;
+    in_range(
+        "snapshot_log_bytes_min",
+        config.snapshot_log_bytes_min,
+        1 << 20,
+        1 << 50,
+    )?;
     in_range("mutation_ids_max", config.mutation_ids_max, 1, 100_000_000)
 }
 
@@ -81,6 +87,7 @@ fn times(config: &Config) -> Result<(), ConfigError> {
         ("heartbeat_ms", config.heartbeat_ms),
         ("dead_after_ms", config.dead_after_ms),
         ("stalled_write_ms", config.stalled_write_ms),
+        ("keeper_interval_ms", config.keeper_interval_ms),
     ] {
         in_range(setting, value, 1, HOUR_MS)?;
     }

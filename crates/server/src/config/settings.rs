@@ -133,6 +133,10 @@ settings! {
     retention_age_ms_max: u64 = 0, "MILLISECONDS";
     /// Bytes of the log beyond which the oldest changes are dropped. 0: none are.
     retention_bytes_max: u64 = 0, "BYTES";
+    /// Bytes that the log grows by before another snapshot of it is made: this, or half of the snapshot before if that is more.
+    snapshot_log_bytes_min: u64 = 1_073_741_824, "BYTES";
+    /// Time between two looks at whether a snapshot is due, or something of the log is to go.
+    keeper_interval_ms: u64 = 1_000, "MILLISECONDS";
     /// Mutation ids that are remembered.
     mutation_ids_max: u64 = wellspring_types::limits::MUTATION_IDS_MAX, "COUNT";
     /// How long a mutation id is remembered.
