@@ -1,14 +1,14 @@
-//! The file system, as the log uses it. Nothing else in this crate opens, writes, syncs, renames
-//! or removes: a simulated disk or a failing one is put in here.
+//! Files and directories, as the log uses them. Nothing else in this crate opens, writes, syncs,
+//! renames or removes: each operation is named here, may be made to fail, and goes to the
+//! [`FileSystem`].
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::IoError;
+use crate::file_system::{Access, FileSystem, OpenFile};
 
 /// An operation on disk, as errors and [`Faults`] name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -82,20 +82,25 @@ impl fmt::Debug for Faults {
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     dir: PathBuf,
+    file_system: Arc<dyn FileSystem>,
     faults: Faults,
 }
 
 /// An open file of the log.
 #[derive(Debug)]
 pub(crate) struct LogFile {
-    file: File,
+    file: Box<dyn OpenFile>,
     path: PathBuf,
     faults: Faults,
 }
 
 impl Disk {
-    pub(crate) fn new(dir: PathBuf, faults: Faults) -> Disk {
-        Disk { dir, faults }
+    pub(crate) fn new(dir: PathBuf, file_system: Arc<dyn FileSystem>, faults: Faults) -> Disk {
+        Disk {
+            dir,
+            file_system,
+            faults,
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -110,18 +115,18 @@ impl Disk {
         &self,
         operation: Operation,
         path: &Path,
-        work: impl FnOnce() -> io::Result<T>,
+        work: impl FnOnce(&dyn FileSystem) -> io::Result<T>,
     ) -> Result<T, IoError> {
-        run(&self.faults, operation, path, work)
+        run(&self.faults, operation, path, || work(&*self.file_system))
     }
 
     /// Makes the directory, durably, unless it is there.
     pub(crate) fn create_dir(&self) -> Result<(), IoError> {
-        if self.dir.is_dir() {
+        if self.file_system.is_dir(&self.dir) {
             return Ok(());
         }
-        self.run(Operation::CreateDir, &self.dir, || {
-            fs::create_dir_all(&self.dir)
+        self.run(Operation::CreateDir, &self.dir, |system| {
+            system.create_dir_all(&self.dir)
         })?;
         match self.dir.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => self.sync_at(parent),
@@ -131,27 +136,20 @@ impl Disk {
 
     /// Names of the files in the directory.
     pub(crate) fn list(&self) -> Result<Vec<String>, IoError> {
-        self.run(Operation::List, &self.dir, || {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(&self.dir)? {
-                // A name that is not UTF-8 is none of the log's.
-                names.extend(entry?.file_name().into_string());
-            }
-            Ok(names)
-        })
+        self.run(Operation::List, &self.dir, |system| system.list(&self.dir))
     }
 
     pub(crate) fn open_read(&self, name: &str) -> Result<LogFile, IoError> {
-        self.open(name, OpenOptions::new().read(true))
+        self.open(name, Access::Read)
     }
 
     pub(crate) fn open_write(&self, name: &str) -> Result<LogFile, IoError> {
-        self.open(name, OpenOptions::new().read(true).write(true))
+        self.open(name, Access::Write)
     }
 
-    fn open(&self, name: &str, how: &OpenOptions) -> Result<LogFile, IoError> {
+    fn open(&self, name: &str, access: Access) -> Result<LogFile, IoError> {
         let path = self.path(name);
-        let file = self.run(Operation::Open, &path, || how.open(&path))?;
+        let file = self.run(Operation::Open, &path, |system| system.open(&path, access))?;
         Ok(LogFile {
             file,
             path,
@@ -162,11 +160,7 @@ impl Disk {
     /// The content of a small file; `None` if there is no such file.
     pub(crate) fn read_whole(&self, name: &str) -> Result<Option<Vec<u8>>, IoError> {
         let path = self.path(name);
-        self.run(Operation::Read, &path, || match fs::read(&path) {
-            Ok(content) => Ok(Some(content)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        })
+        self.run(Operation::Read, &path, |system| system.read(&path))
     }
 
     /// The first bytes of a file, at most `bytes` of them; `None` if there is no such file.
@@ -185,72 +179,57 @@ impl Disk {
 
     /// Fills `bytes` at random, for the file of this name.
     pub(crate) fn random(&self, name: &str, bytes: &mut [u8]) -> Result<(), IoError> {
-        self.run(Operation::Random, &self.path(name), || {
-            getrandom::fill(bytes).map_err(|error| {
-                error
-                    .raw_os_error()
-                    .map_or(ErrorKind::Unsupported.into(), io::Error::from_raw_os_error)
-            })
+        self.run(Operation::Random, &self.path(name), |system| {
+            system.random(bytes)
         })
     }
 
     /// Puts a whole file under its name: whoever finds the name finds the content. The name itself
     /// lasts once the directory is synced.
     pub(crate) fn put(&self, name: &str, content: &[u8]) -> Result<LogFile, IoError> {
-        let temporary = self.path(&format!("{name}{TEMPORARY_SUFFIX}"));
-        let path = self.path(name);
-        let file = self.run(Operation::Open, &temporary, || {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&temporary)
-        })?;
-        let mut file = LogFile {
-            file,
-            path: temporary,
-            faults: self.faults.clone(),
-        };
+        let temporary = format!("{name}{TEMPORARY_SUFFIX}");
+        let mut file = self.create(&temporary)?;
         file.write_at(0, content)?;
         file.sync_all()?;
-        self.run(Operation::Rename, &path, || fs::rename(&file.path, &path))?;
-        file.path = path;
+        self.rename(&temporary, name)?;
+        file.path = self.path(name);
         Ok(file)
     }
 
     pub(crate) fn remove(&self, name: &str) -> Result<(), IoError> {
         let path = self.path(name);
-        self.run(Operation::Remove, &path, || fs::remove_file(&path))
+        self.run(Operation::Remove, &path, |system| system.remove_file(&path))
     }
 
     /// An empty file under a name that is not final: whoever writes it syncs it.
     pub(crate) fn create(&self, name: &str) -> Result<LogFile, IoError> {
-        let mut how = OpenOptions::new();
-        self.open(name, how.read(true).write(true).create(true).truncate(true))
+        self.open(name, Access::Create)
     }
 
     /// Makes a new, empty directory below this one and returns it.
     pub(crate) fn create_below(&self, name: &str) -> Result<Disk, IoError> {
         let dir = self.path(name);
-        self.run(Operation::CreateDir, &dir, || fs::create_dir(&dir))?;
+        self.run(Operation::CreateDir, &dir, |system| system.create_dir(&dir))?;
         Ok(self.below(name))
     }
 
     /// The directory `name` below this one, whether or not it is there.
     pub(crate) fn below(&self, name: &str) -> Disk {
-        Disk::new(self.path(name), self.faults.clone())
+        let (file_system, faults) = (Arc::clone(&self.file_system), self.faults.clone());
+        Disk::new(self.path(name), file_system, faults)
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
         let (from, to) = (self.path(from), self.path(to));
-        self.run(Operation::Rename, &to, || fs::rename(&from, &to))
+        self.run(Operation::Rename, &to, |system| system.rename(&from, &to))
     }
 
     /// Removes a directory and what is in it.
     pub(crate) fn remove_below(&self, name: &str) -> Result<(), IoError> {
         let dir = self.path(name);
-        self.run(Operation::Remove, &dir, || fs::remove_dir_all(&dir))
+        self.run(Operation::Remove, &dir, |system| {
+            system.remove_dir_all(&dir)
+        })
     }
 
     /// Makes names durable: those that were put and those that were removed.
@@ -259,7 +238,7 @@ impl Disk {
     }
 
     fn sync_at(&self, dir: &Path) -> Result<(), IoError> {
-        self.run(Operation::SyncDir, dir, || File::open(dir)?.sync_all())
+        self.run(Operation::SyncDir, dir, |system| system.sync_dir(dir))
     }
 }
 
@@ -274,46 +253,35 @@ impl LogFile {
     fn run<T>(
         &self,
         operation: Operation,
-        work: impl FnOnce(&File) -> io::Result<T>,
+        work: impl FnOnce(&dyn OpenFile) -> io::Result<T>,
     ) -> Result<T, IoError> {
-        run(&self.faults, operation, &self.path, || work(&self.file))
+        run(&self.faults, operation, &self.path, || work(&*self.file))
     }
 
     pub(crate) fn bytes(&self) -> Result<u64, IoError> {
-        self.run(Operation::Read, |file| Ok(file.metadata()?.len()))
+        self.run(Operation::Read, |file| file.bytes())
     }
 
     /// Reads into `buffer`; fewer bytes than it has only at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
-        self.run(Operation::Read, |file| {
-            let mut filled = 0;
-            while filled < buffer.len() {
-                match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-                    Ok(0) => break,
-                    Ok(read) => filled += read,
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(filled)
-        })
+        self.run(Operation::Read, |file| file.read_at(offset, buffer))
     }
 
     pub(crate) fn write_at(&self, offset: u64, content: &[u8]) -> Result<(), IoError> {
-        self.run(Operation::Write, |file| file.write_all_at(content, offset))
+        self.run(Operation::Write, |file| file.write_at(offset, content))
     }
 
     /// Makes the content durable, and of the file's attributes what is needed to read it.
     pub(crate) fn sync_data(&self) -> Result<(), IoError> {
-        self.run(Operation::Sync, File::sync_data)
+        self.run(Operation::Sync, |file| file.sync_data())
     }
 
     pub(crate) fn sync_all(&self) -> Result<(), IoError> {
-        self.run(Operation::Sync, File::sync_all)
+        self.run(Operation::Sync, |file| file.sync_all())
     }
 
     pub(crate) fn truncate(&self, bytes: u64) -> Result<(), IoError> {
-        self.run(Operation::Truncate, |file| file.set_len(bytes))
+        self.run(Operation::Truncate, |file| file.truncate(bytes))
     }
 }
 

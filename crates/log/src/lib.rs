@@ -7,6 +7,7 @@
 
 mod cache;
 mod error;
+mod file_system;
 mod files;
 mod group;
 mod index;
@@ -26,6 +27,7 @@ pub use error::{
     AppendError, CloseError, Damage, DamageKind, GroupFault, IoError, Malformed, OpenError,
     ReadError, SnapshotError, SnapshotFault,
 };
+pub use file_system::{Access, FileSystem, LocalFileSystem, OpenFile};
 pub use files::{Faults, Operation};
 pub use options::{Options, Witnesses};
 pub use reader::{LogReader, Records};

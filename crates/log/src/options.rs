@@ -1,9 +1,11 @@
 //! How a log is opened.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wellspring_types::{Epoch, Sequence};
 
+use crate::file_system::{FileSystem, LocalFileSystem};
 use crate::files::Faults;
 
 /// Where a log is and how it is cut into segments.
@@ -16,6 +18,8 @@ pub struct Options {
     /// A segment that has grown to this many bytes is followed by a new one. A group larger than
     /// this has a segment of its own.
     pub segment_bytes: u64,
+    /// Where the directory is; the machine's file system, unless a simulation says otherwise.
+    pub file_system: Arc<dyn FileSystem>,
     /// Operations on disk that are to fail; none unless a test says so.
     pub faults: Faults,
 }
@@ -31,6 +35,7 @@ impl Options {
             dir: dir.into(),
             epoch,
             segment_bytes: Self::SEGMENT_BYTES_DEFAULT,
+            file_system: Arc::new(LocalFileSystem),
             faults: Faults::default(),
         }
     }

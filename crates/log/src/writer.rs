@@ -60,7 +60,7 @@ impl Log {
     /// If the log is damaged, of a newer format or of another epoch, or `witnesses` prove that it
     /// has lost its end: it is then left as it is. If the file system fails.
     pub fn open(options: Options, witnesses: Witnesses) -> Result<Log, OpenError> {
-        let disk = Disk::new(options.dir, options.faults);
+        let disk = Disk::new(options.dir, options.file_system, options.faults);
         let (recovered, file) = recovery::recover(&disk, options.epoch, witnesses)?;
         let Recovered { header, link, .. } = recovered;
         let (end, file_bytes) = (recovered.index.end(), file.bytes()?);

@@ -10,6 +10,7 @@ mod read;
 mod runs;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wellspring_types::{Epoch, Sequence};
 
@@ -19,6 +20,7 @@ pub use read::{Snapshot, SnapshotDocuments, SnapshotMutations};
 
 use crate::LogReader;
 use crate::error::{IoError, SnapshotError, SnapshotFault};
+use crate::file_system::{FileSystem, LocalFileSystem};
 use crate::files::{Disk, Faults, TEMPORARY_SUFFIX};
 use block::{Identity, damage_at};
 use make::{Maker, Sizes};
@@ -38,6 +40,8 @@ pub struct SnapshotOptions {
     pub run_bytes: usize,
     /// A file of documents that has grown to this many bytes is followed by a new one.
     pub file_bytes: u64,
+    /// Where the directory is; the machine's file system, unless a simulation says otherwise.
+    pub file_system: Arc<dyn FileSystem>,
     /// Operations on disk that are to fail; none unless a test says so.
     pub faults: Faults,
 }
@@ -51,6 +55,7 @@ impl SnapshotOptions {
             epoch,
             run_bytes: 64 << 20,
             file_bytes: 256 << 20,
+            file_system: Arc::new(LocalFileSystem),
             faults: Faults::default(),
         }
     }
@@ -71,7 +76,7 @@ impl Snapshots {
     /// # Errors
     /// If the file system fails.
     pub fn open(options: SnapshotOptions) -> Result<Snapshots, IoError> {
-        let disk = Disk::new(options.dir, options.faults);
+        let disk = Disk::new(options.dir, options.file_system, options.faults);
         disk.create_dir()?;
         for name in disk.list()? {
             if is_temporary(&name) {
