@@ -64,7 +64,7 @@ pub use database::{CloseError, Database};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
 pub use health::{Health, ReadOnlyReason};
 pub use keeper::Kept;
-pub use open::{MetaError, OpenError, OpenProgress};
+pub use open::{MetaError, OpenError, OpenProgress, SledStores, Stamp, Stores};
 pub use options::{Clock, Options, SystemClock};
 pub use read::ReadError;
 pub use statistics::{

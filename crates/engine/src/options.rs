@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use wellspring_log::{FileSystem, LocalFileSystem};
 use wellspring_types::{Timestamp, limits};
+
+use crate::open::{SledStores, Stores};
 
 /// Settings of one database. [`Options::new`] has the defaults.
 #[derive(Clone)]
@@ -48,6 +51,11 @@ pub struct Options {
     pub keeper_interval_ms: u64,
     /// Where commits take their time from.
     pub clock: Arc<dyn Clock>,
+    /// Where everything but the stores is; the machine's file system, unless a simulation says
+    /// otherwise.
+    pub file_system: Arc<dyn FileSystem>,
+    /// Where the stores are; sled's files, unless a simulation says otherwise.
+    pub stores: Arc<dyn Stores>,
 }
 
 impl Options {
@@ -73,6 +81,8 @@ impl Options {
             retention_bytes_max: None,
             keeper_interval_ms: 1_000,
             clock: Arc::new(SystemClock),
+            file_system: Arc::new(LocalFileSystem),
+            stores: Arc::new(SledStores),
         }
     }
 }

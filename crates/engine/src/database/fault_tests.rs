@@ -310,7 +310,9 @@ async fn a_failed_write_or_sync_leaves_the_outcome_unknown_and_the_rest_readable
 
 /// Whether the next opening trusts the store that is there.
 fn is_trusted(options: &Options) -> bool {
-    let meta = Meta::load(&options.data_dir).unwrap().unwrap();
+    let meta = Meta::load(&*options.file_system, &options.data_dir)
+        .unwrap()
+        .unwrap();
     meta.clean_close || meta.stamp.is_some()
 }
 

@@ -7,10 +7,11 @@ mod statistics;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wellspring_log::Log;
 use wellspring_store::StoreError;
 use wellspring_types::feed::SubscribeRequest;

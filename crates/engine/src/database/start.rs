@@ -1,6 +1,5 @@
 //! Starting the threads of a database over what was opened, and stopping them.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +9,14 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use wellspring_log::{Log, Snapshot, Snapshots, Trimmer};
 use wellspring_store::{Applied, StoreError};
-use wellspring_types::{Epoch, Sequence};
+use wellspring_types::Sequence;
 
 use super::{CloseError, Database, Inner};
 use crate::apply::{self, ApplyQueue, MutationLedger};
 use crate::feed::{FeedSources, Hub, Ring};
 use crate::health::{Condition, ReadOnlyReason};
 use crate::keeper::{Keeper, KeeperParts, KeeperStop};
-use crate::open::{self, MetaFile, OpenError, Opened};
+use crate::open::{Lock, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
@@ -37,13 +36,13 @@ pub(super) struct Running {
     apply_queue: Arc<ApplyQueue>,
     ring: Arc<Ring>,
     stop_scrub: Arc<AtomicBool>,
-    lock: File,
+    lock: Lock,
 }
 
 impl Running {
     /// Ends the threads in the order of the data's way: the pipeline must be closed. The lock is
     /// to be held until everything else is closed too.
-    pub(super) fn stop(self) -> (Result<Log, CloseError>, File) {
+    pub(super) fn stop(self) -> (Result<Log, CloseError>, Lock) {
         self.stop_keeper.stop();
         let log = self.writer.join();
         self.apply_queue.close();
@@ -145,6 +144,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
 impl Parts {
     fn reserve(&self) -> Reserve {
         Reserve {
+            file_system: Arc::clone(&self.options.file_system),
             directory: self.options.data_dir.clone(),
             bytes: self.options.reserve_bytes,
         }
@@ -282,8 +282,7 @@ fn spawn<T: Send + 'static>(
 fn lost_future(meta: MetaFile, sealer: Arc<Sealer>) -> Box<dyn Fn(Sequence) + Send + Sync> {
     Box::new(move |seq| {
         tracing::error!(%seq, "a token of this database is ahead of its log: history was lost");
-        let Ok(random) = open::random() else { return };
-        let epoch = Epoch(u32::from_le_bytes(random));
+        let Ok(epoch) = meta.new_epoch() else { return };
         match meta.change(|meta| meta.epoch = epoch) {
             Ok(()) => sealer.set_epoch(epoch),
             Err(error) => tracing::error!(%error, "the epoch could not be changed"),

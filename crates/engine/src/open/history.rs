@@ -1,11 +1,12 @@
 //! What a database is made from: the newest snapshot, and the log.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use wellspring_log::{LogReader, Snapshot, SnapshotError, SnapshotOptions, Snapshots};
 use wellspring_types::{Epoch, Sequence};
 
 use super::OpenError;
+use crate::options::Options;
 
 /// The truth: the log, and the snapshot that holds what comes before it.
 pub(super) struct History {
@@ -23,10 +24,11 @@ pub(super) struct Found {
 }
 
 /// Finds the newest snapshot whose manifest is good.
-pub(super) fn find(data_dir: &Path, epoch: Epoch, run_bytes: usize) -> Result<Found, OpenError> {
-    let mut options = SnapshotOptions::new(data_dir.join("snapshots"), epoch);
-    options.run_bytes = run_bytes;
-    let snapshots = Snapshots::open(options).map_err(SnapshotError::from)?;
+pub(super) fn find(options: &Options, epoch: Epoch) -> Result<Found, OpenError> {
+    let mut of_snapshots = SnapshotOptions::new(options.data_dir.join("snapshots"), epoch);
+    of_snapshots.run_bytes = options.snapshot_run_bytes;
+    of_snapshots.file_system = Arc::clone(&options.file_system);
+    let snapshots = Snapshots::open(of_snapshots).map_err(SnapshotError::from)?;
     let names = snapshots.list().map_err(SnapshotError::from)?;
     let named = names.last().copied().unwrap_or(Sequence::ZERO);
     for &sequence in names.iter().rev() {

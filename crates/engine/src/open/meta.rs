@@ -20,10 +20,10 @@
 //! | 104 | 20 | zero |
 //! | 124 | 4 | CRC32C of the 124 bytes before |
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
+use wellspring_log::{Access, FileSystem};
 use wellspring_types::{Epoch, Sequence};
 
 use super::stamp::Stamp;
@@ -77,22 +77,26 @@ pub enum MetaError {
 
 impl Meta {
     /// Reads META; `None` where there is none.
-    pub(crate) fn load(data_dir: &Path) -> Result<Option<Meta>, MetaError> {
-        match fs::read(data_dir.join(NAME)) {
-            Ok(bytes) => Meta::decode(&bytes).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    pub(crate) fn load(
+        file_system: &dyn FileSystem,
+        data_dir: &Path,
+    ) -> Result<Option<Meta>, MetaError> {
+        let bytes = file_system.read(&data_dir.join(NAME))?;
+        bytes.map(|bytes| Meta::decode(&bytes)).transpose()
     }
 
     /// Replaces META, durably: after this returns, a crash finds the new one.
-    pub(crate) fn save(&self, data_dir: &Path) -> Result<(), MetaError> {
+    pub(crate) fn save(
+        &self,
+        file_system: &dyn FileSystem,
+        data_dir: &Path,
+    ) -> Result<(), MetaError> {
         let temporary = data_dir.join(TEMPORARY_NAME);
-        let mut file = File::create(&temporary)?;
-        file.write_all(&self.encode())?;
+        let file = file_system.open(&temporary, Access::Create)?;
+        file.write_at(0, &self.encode())?;
         file.sync_all()?;
-        fs::rename(&temporary, data_dir.join(NAME))?;
-        File::open(data_dir)?.sync_all()?;
+        file_system.rename(&temporary, &data_dir.join(NAME))?;
+        file_system.sync_dir(data_dir)?;
         Ok(())
     }
 
@@ -160,6 +164,8 @@ fn array<const N: usize>(bytes: &[u8; BYTES], at: usize) -> [u8; N] {
 
 #[cfg(test)]
 mod tests {
+    use wellspring_log::LocalFileSystem;
+
     use super::*;
 
     fn meta() -> Meta {
@@ -181,7 +187,10 @@ mod tests {
     #[test]
     fn what_was_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(Meta::load(directory.path()).unwrap(), None);
+        assert_eq!(
+            Meta::load(&LocalFileSystem, directory.path()).unwrap(),
+            None
+        );
         for meta in [
             meta(),
             Meta {
@@ -190,8 +199,11 @@ mod tests {
                 ..meta()
             },
         ] {
-            meta.save(directory.path()).unwrap();
-            assert_eq!(Meta::load(directory.path()).unwrap(), Some(meta));
+            meta.save(&LocalFileSystem, directory.path()).unwrap();
+            assert_eq!(
+                Meta::load(&LocalFileSystem, directory.path()).unwrap(),
+                Some(meta)
+            );
         }
     }
 

@@ -6,15 +6,16 @@ mod load;
 mod meta;
 mod rebuild;
 mod stamp;
+mod stores;
 
-use std::fs::{self, File};
+use std::fs::TryLockError;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wellspring_log::{Log, Snapshot, SnapshotError, Snapshots, Witnesses};
-use wellspring_store::{SledStore, Store, StoreError};
+use wellspring_log::{FileSystem, Log, Snapshot, SnapshotError, Snapshots, Witnesses};
+use wellspring_store::{Store, StoreError};
 use wellspring_types::{Epoch, Sequence};
 
 use crate::collections::Collections;
@@ -24,7 +25,8 @@ use crate::read::ReadError;
 use history::{Found, History};
 pub(crate) use meta::Meta;
 pub use meta::MetaError;
-use stamp::Stamp;
+pub use stamp::Stamp;
+pub use stores::{SledStores, Stores};
 
 /// How far opening has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +93,7 @@ pub enum OpenError {
 
 /// The durable parts of a database, opened and consistent: the store has everything of the log.
 pub(crate) struct Opened {
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
     pub(crate) meta: MetaFile,
     pub(crate) log: Log,
     pub(crate) store: Box<dyn Store>,
@@ -103,19 +105,39 @@ pub(crate) struct Opened {
     pub(crate) unscrubbed: bool,
 }
 
+/// Nobody else opens the data directory until it is dropped.
+pub(crate) type Lock = Box<dyn Send + Sync>;
+
 /// META and where it is.
 #[derive(Clone)]
-pub(crate) struct MetaFile(Arc<Mutex<(PathBuf, Meta)>>);
+pub(crate) struct MetaFile {
+    file_system: Arc<dyn FileSystem>,
+    data_dir: PathBuf,
+    meta: Arc<Mutex<Meta>>,
+}
 
 impl MetaFile {
+    fn new(options: &Options, meta: Meta) -> MetaFile {
+        MetaFile {
+            file_system: Arc::clone(&options.file_system),
+            data_dir: options.data_dir.clone(),
+            meta: Arc::new(Mutex::new(meta)),
+        }
+    }
+
     /// Changes META, durably.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Meta)) -> Result<(), MetaError> {
-        let mut file = self.0.lock();
-        let mut changed = file.1.clone();
+        let mut meta = self.meta.lock();
+        let mut changed = meta.clone();
         change(&mut changed);
-        changed.save(&file.0)?;
-        file.1 = changed;
+        changed.save(&*self.file_system, &self.data_dir)?;
+        *meta = changed;
         Ok(())
+    }
+
+    /// An epoch that was never used before, as far as chance goes.
+    pub(crate) fn new_epoch(&self) -> Result<Epoch, OpenError> {
+        Ok(Epoch(u32::from_le_bytes(random(&*self.file_system)?)))
     }
 
     /// Has the next opening build the store again, unless the store is closed cleanly.
@@ -126,13 +148,14 @@ impl MetaFile {
     }
 
     pub(crate) fn meta(&self) -> Meta {
-        self.0.lock().1.clone()
+        self.meta.lock().clone()
     }
 }
 
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], OpenError> {
+fn random<const N: usize>(file_system: &dyn FileSystem) -> Result<[u8; N], OpenError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_unavailable| OpenError::Random)?;
+    let filled = file_system.random(&mut bytes);
+    filled.map_err(|_unavailable| OpenError::Random)?;
     Ok(bytes)
 }
 
@@ -142,16 +165,17 @@ pub(crate) fn open(
     progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<Opened, OpenError> {
     let data_dir = &options.data_dir;
-    create_directory(data_dir).map_err(|source| io_error(data_dir, source))?;
-    let lock = lock(data_dir)?;
-    let meta = load_or_create(data_dir)?;
+    let file_system = &*options.file_system;
+    create_directory(file_system, data_dir).map_err(|source| io_error(data_dir, source))?;
+    let lock = lock(file_system, data_dir)?;
+    let meta = load_or_create(file_system, data_dir)?;
     let (clean_close, witnessed) = (meta.clean_close, meta.witnessed);
     let directory = store_directory(data_dir, meta.store_number);
-    let same_boot = meta.stamp.is_some() && meta.stamp == Stamp::of(&directory);
+    let same_boot = meta.stamp.is_some() && meta.stamp == options.stores.stamp(&directory);
     let trusted = clean_close || same_boot;
     // Before anything is opened: from here on a crash must not look like a clean close.
-    let file = MetaFile(Arc::new(Mutex::new((data_dir.clone(), meta))));
-    let stamp = if trusted { Stamp::of(&directory) } else { None };
+    let file = MetaFile::new(options, meta);
+    let stamp = options.stores.stamp(&directory).filter(|_| trusted);
     file.change(|meta| (meta.clean_close, meta.stamp) = (false, stamp))?;
 
     let store = if trusted {
@@ -168,7 +192,7 @@ pub(crate) fn open(
         snapshots,
         snapshot,
         named,
-    } = history::find(data_dir, log_epoch, options.snapshot_run_bytes)?;
+    } = history::find(options, log_epoch)?;
     let witnesses = Witnesses {
         applied,
         snapshot: snapshot.as_ref().map_or(Sequence::ZERO, Snapshot::sequence),
@@ -176,6 +200,7 @@ pub(crate) fn open(
     };
     let mut log_options = wellspring_log::Options::new(data_dir.join("log"), log_epoch);
     log_options.segment_bytes = options.segment_bytes;
+    log_options.file_system = Arc::clone(&options.file_system);
     let log = Log::open(log_options, witnesses)
         .inspect_err(|_refused| remember_witness(&file, applied))?;
 
@@ -184,7 +209,8 @@ pub(crate) fn open(
         snapshot,
     };
     let level = rebuild::bring_up(store, history, &file, options, progress)?;
-    remove_other_stores(data_dir, file.meta().store_number);
+    let current = store_directory(data_dir, file.meta().store_number);
+    options.stores.remove_others(&current);
     let rebuild::Level {
         store,
         collections,
@@ -221,36 +247,36 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
 }
 
 /// Makes a directory and those above it, durably: the files in it are no more durable than its name.
-fn create_directory(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
+fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    if file_system.is_dir(directory) {
         return Ok(());
     }
     let parent = directory.parent().filter(|p| !p.as_os_str().is_empty());
     let parent = parent.unwrap_or(Path::new("."));
-    create_directory(parent)?;
+    create_directory(file_system, parent)?;
     // `create_dir_all`, as another process may be making it too.
-    fs::create_dir_all(directory)?;
-    File::open(parent)?.sync_all()
+    file_system.create_dir_all(directory)?;
+    file_system.sync_dir(parent)
 }
 
-fn lock(data_dir: &Path) -> Result<File, OpenError> {
+fn lock(file_system: &dyn FileSystem, data_dir: &Path) -> Result<Lock, OpenError> {
     let path = data_dir.join("LOCK");
-    let file = File::create(&path).map_err(|source| io_error(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
+    file_system.lock(&path).map_err(|refused| match refused {
+        TryLockError::WouldBlock => OpenError::InUse {
             data_dir: data_dir.to_owned(),
-        }),
-        Err(fs::TryLockError::Error(source)) => Err(io_error(&path, source)),
-    }
+        },
+        TryLockError::Error(source) => io_error(&path, source),
+    })
 }
 
-fn load_or_create(data_dir: &Path) -> Result<Meta, OpenError> {
-    if let Some(meta) = Meta::load(data_dir)? {
+fn load_or_create(file_system: &dyn FileSystem, data_dir: &Path) -> Result<Meta, OpenError> {
+    if let Some(meta) = Meta::load(file_system, data_dir)? {
         return Ok(meta);
     }
     let log_dir = data_dir.join("log");
-    let has_log = fs::read_dir(&log_dir).is_ok_and(|mut entries| entries.next().is_some());
+    let has_log = file_system
+        .list(&log_dir)
+        .is_ok_and(|names| !names.is_empty());
     if has_log {
         // A new META would have a new key and epoch: every token would be refused, and nobody
         // would know why.
@@ -258,17 +284,17 @@ fn load_or_create(data_dir: &Path) -> Result<Meta, OpenError> {
             data_dir: data_dir.to_owned(),
         });
     }
-    let epoch = Epoch(u32::from_le_bytes(random()?));
+    let epoch = Epoch(u32::from_le_bytes(random(file_system)?));
     let meta = Meta {
         epoch,
         log_epoch: epoch,
-        token_key: random()?,
+        token_key: random(file_system)?,
         clean_close: false,
         witnessed: Sequence::ZERO,
         store_number: 0,
         stamp: None,
     };
-    meta.save(data_dir)?;
+    meta.save(file_system, data_dir)?;
     Ok(meta)
 }
 
@@ -278,34 +304,11 @@ fn store_directory(data_dir: &Path, number: u64) -> PathBuf {
 
 /// The store, if it opens: whatever is wrong with it, the log has everything.
 fn try_open(directory: &Path, options: &Options) -> Option<Box<dyn Store>> {
-    if !directory.exists() {
-        return None;
-    }
-    match open_store(directory, options) {
-        Ok(store) => Some(store),
+    match options.stores.open(directory, options.cache_bytes) {
+        Ok(store) => store,
         Err(error) => {
             tracing::error!(%error, "the store does not open; it is built again from the log");
             None
-        }
-    }
-}
-
-fn open_store(directory: &Path, options: &Options) -> Result<Box<dyn Store>, StoreError> {
-    let store_options = wellspring_store::Options {
-        cache_bytes: options.cache_bytes,
-    };
-    Ok(Box::new(SledStore::open(directory, store_options)?))
-}
-
-/// Deletes what earlier stores have left. What cannot be deleted now is tried again next time.
-fn remove_other_stores(data_dir: &Path, current: u64) {
-    let Ok(entries) = fs::read_dir(data_dir.join("store")) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let is_current = entry.file_name().to_str() == Some(&current.to_string());
-        if !is_current && let Err(error) = fs::remove_dir_all(entry.path()) {
-            tracing::warn!(path = %entry.path().display(), %error, "an old store stays");
         }
     }
 }

@@ -1,16 +1,12 @@
 //! Bringing a store up to the end of the log: the one that is there, or a new one.
 
-use std::fs;
-use std::path::Path;
-
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_log::{LogReader, Snapshot, SnapshotError};
 use wellspring_store::{Store, StoreError};
 
 use super::history::History;
 use super::load::load;
-use super::stamp::Stamp;
-use super::{MetaFile, OpenError, OpenProgress, io_error, open_store, store_directory};
+use super::{MetaFile, OpenError, OpenProgress, store_directory};
 use crate::apply::MutationLedger;
 use crate::collections::Collections;
 use crate::commit::Commit;
@@ -48,7 +44,7 @@ pub(super) fn bring_up(
     if let Some(store) = store {
         let directory = store_directory(&options.data_dir, meta.meta().store_number);
         match replay(&*store, &history.log, options, progress).and_then(|found| {
-            let unscrubbed = directory_bytes(&directory) > SCRUB_AT_ONCE_BYTES;
+            let unscrubbed = options.stores.bytes(&directory) > SCRUB_AT_ONCE_BYTES;
             if !unscrubbed && !store.scrub()?.matches() {
                 return Err(StoreError::Wrong.into());
             }
@@ -107,12 +103,7 @@ fn build_from(
 ) -> Result<Level, OpenError> {
     let number = meta.meta().store_number + 1;
     let directory = store_directory(&options.data_dir, number);
-    // What an earlier attempt has left.
-    if directory.exists() {
-        fs::remove_dir_all(&directory).map_err(|source| io_error(&directory, source))?;
-    }
-    fs::create_dir_all(&directory).map_err(|source| io_error(&directory, source))?;
-    let store = open_store(&directory, options)?;
+    let store = options.stores.create(&directory, options.cache_bytes)?;
     if let Some(snapshot) = &history.snapshot {
         load(&*store, snapshot, options.mutation_ids_max)?;
     }
@@ -120,7 +111,7 @@ fn build_from(
     // Only now: a store that a crash leaves incomplete is not the current one.
     meta.change(|meta| {
         meta.store_number = number;
-        meta.stamp = Stamp::of(&directory);
+        meta.stamp = options.stores.stamp(&directory);
     })?;
     Ok(Level {
         store,
@@ -128,16 +119,6 @@ fn build_from(
         snapshot: history.snapshot.clone(),
         unscrubbed: false,
     })
-}
-
-/// Bytes of the files in a store's directory, which has few; `u64::MAX` where they cannot be told.
-fn directory_bytes(directory: &Path) -> u64 {
-    let files = fs::read_dir(directory).and_then(|entries| {
-        entries
-            .map(|entry| entry.and_then(|entry| Ok(entry.metadata()?.len())))
-            .sum()
-    });
-    files.unwrap_or(u64::MAX)
 }
 
 /// Applies what the store lacks.

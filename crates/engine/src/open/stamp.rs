@@ -11,13 +11,13 @@ use rustix::fs::{AtFlags, CWD, StatxFlags};
 
 /// Where and when a store's directory was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     /// The kernel's random id of this boot.
-    pub(crate) boot_id: [u8; 16],
+    pub boot_id: [u8; 16],
     /// Id of the mount, which the kernel does not use again before the next boot.
-    pub(crate) mount_id: u64,
+    pub mount_id: u64,
     /// Inode of the directory.
-    pub(crate) inode: u64,
+    pub inode: u64,
 }
 
 impl Stamp {

@@ -1,7 +1,11 @@
 //! Free space on the file system, asked for now and then.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wellspring_log::FileSystem;
 
 /// Longest time between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -11,6 +15,7 @@ const BYTES: usize = 16 << 20;
 /// Where to look, and what must be free.
 #[derive(Clone)]
 pub(crate) struct Reserve {
+    pub(crate) file_system: Arc<dyn FileSystem>,
     pub(crate) directory: PathBuf,
     pub(crate) bytes: u64,
 }
@@ -24,8 +29,7 @@ impl Reserve {
 
     /// What is free now; `None` where the file system does not say.
     pub(crate) fn free_bytes(&self) -> Option<u64> {
-        let status = rustix::fs::statvfs(&self.directory).ok()?;
-        Some(status.f_bavail.saturating_mul(status.f_frsize))
+        self.file_system.free_bytes(&self.directory)
     }
 }
 
