@@ -1,4 +1,4 @@
-//! The apply thread: moves what is visible from the overlay into the store, behind the writer.
+//! The apply worker: moves what is visible from the overlay into the store, behind the writer.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use wellspring_store::{Batch, RememberedMutation, StoreChange, StoreError, StoredDocument};
 
 use crate::commit::{Commit, DocumentChange, Group};
+use crate::executor::{Next, Patience, Turn, Worker};
 use crate::store::OpenStore;
 use crate::visible::Visible;
 
@@ -41,10 +42,16 @@ impl ApplyQueue {
         self.changed.notify_one();
     }
 
-    /// The next groups for one batch; empty once closed and drained.
-    fn next(&self) -> Vec<Arc<Group>> {
+    /// The next groups for one batch, until it is closed and drained.
+    fn next(&self, patience: Patience) -> Next<Vec<Arc<Group>>> {
         let mut queue = self.queue.lock();
-        while queue.groups.is_empty() && !queue.closed {
+        while queue.groups.is_empty() {
+            if queue.closed {
+                return Next::Over;
+            }
+            if patience == Patience::None {
+                return Next::Nothing;
+            }
             self.changed.wait(&mut queue);
         }
         let mut groups = Vec::new();
@@ -60,7 +67,7 @@ impl ApplyQueue {
             }
             groups.extend(queue.groups.pop_front());
         }
-        groups
+        Next::Found(groups)
     }
 }
 
@@ -134,41 +141,51 @@ fn store_change(commit: &Commit, change: &DocumentChange) -> StoreChange {
     }
 }
 
-/// Applies groups until the queue is closed and drained, or the store fails: then `on_failure` is
-/// called first of all, and the overlay is frozen.
-pub(crate) fn run(
-    queue: &ApplyQueue,
-    store: &OpenStore,
-    visible: &Visible,
-    mut ledger: MutationLedger,
-    on_failure: impl FnOnce(&StoreError),
-) {
-    let mut unflushed = 0;
-    loop {
-        let groups = queue.next();
+/// Applies groups until the queue is closed and drained, or the store fails: then the overlay is
+/// frozen.
+pub(crate) struct ApplyWorker {
+    pub(crate) queue: Arc<ApplyQueue>,
+    pub(crate) store: Arc<OpenStore>,
+    pub(crate) visible: Arc<Visible>,
+    pub(crate) ledger: MutationLedger,
+    /// Bytes that were applied since the last flush.
+    pub(crate) unflushed: usize,
+    /// Called first of all when the store fails.
+    pub(crate) on_failure: Box<dyn Fn(&StoreError) + Send>,
+}
+
+impl ApplyWorker {
+    fn apply(&mut self, groups: &[Arc<Group>]) -> Result<(), StoreError> {
         let Some(last) = groups.last().map(|group| group.last()) else {
-            return;
+            return Ok(());
         };
-        let batch = ledger.batch(
-            groups
-                .iter()
-                .flat_map(|g| &g.commits)
-                .map(|commit| &**commit),
-        );
-        visible.begin_apply(last);
-        if let Err(error) = apply(store, &batch) {
-            on_failure(&error);
-            visible.freeze();
-            return;
+        let commits = groups.iter().flat_map(|group| &group.commits);
+        let batch = self.ledger.batch(commits.map(|commit| &**commit));
+        self.visible.begin_apply(last);
+        apply(&self.store, &batch)?;
+        self.visible.retire(groups);
+        self.unflushed += groups.iter().map(|group| group.bytes).sum::<usize>();
+        if self.unflushed >= FLUSH_EVERY_BYTES {
+            self.unflushed = 0;
+            self.store.flush()?;
         }
-        visible.retire(&groups);
-        unflushed += groups.iter().map(|group| group.bytes).sum::<usize>();
-        if unflushed >= FLUSH_EVERY_BYTES {
-            unflushed = 0;
-            if let Err(error) = store.flush() {
-                on_failure(&error);
-                visible.freeze();
-                return;
+        Ok(())
+    }
+}
+
+impl Worker for ApplyWorker {
+    fn turn(&mut self, patience: Patience) -> Turn {
+        let groups = match self.queue.next(patience) {
+            Next::Found(groups) => groups,
+            Next::Nothing => return Turn::Idle,
+            Next::Over => return Turn::Over,
+        };
+        match self.apply(&groups) {
+            Ok(()) => Turn::Done,
+            Err(error) => {
+                (self.on_failure)(&error);
+                self.visible.freeze();
+                Turn::Over
             }
         }
     }

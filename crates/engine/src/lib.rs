@@ -33,7 +33,8 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | `keeper` | its thread makes snapshots of the log and drops what is no longer kept |
+//! | `executor` | who does the work: a thread for each worker, or a simulation in turns |
+//! | `keeper` | its worker makes snapshots of the log and drops what is no longer kept |
 //! | `open` | META, the lock, recovery, rebuilding the store from the log |
 //! | `pipeline` | the writer's thread: check, append, sync, make visible, acknowledge |
 //! | `visible` | the overlay: what is visible and not yet in the store |
@@ -47,6 +48,7 @@ mod apply;
 mod collections;
 mod commit;
 mod database;
+mod executor;
 mod feed;
 mod health;
 mod keeper;
@@ -61,6 +63,7 @@ mod visible;
 
 pub use commit::{CommitError, EffectError};
 pub use database::{CloseError, Database};
+pub use executor::{Executor, Panicked, Patience, Threads, Turn, Worker, Working};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
 pub use health::{Health, ReadOnlyReason};
 pub use keeper::Kept;

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use wellspring_log::{FileSystem, LocalFileSystem};
 use wellspring_types::{Timestamp, limits};
 
+use crate::executor::{Executor, Threads};
 use crate::open::{SledStores, Stores};
 
 /// Settings of one database. [`Options::new`] has the defaults.
@@ -56,6 +57,8 @@ pub struct Options {
     pub file_system: Arc<dyn FileSystem>,
     /// Where the stores are; sled's files, unless a simulation says otherwise.
     pub stores: Arc<dyn Stores>,
+    /// Who does the work; threads, unless a simulation says otherwise.
+    pub executor: Arc<dyn Executor>,
 }
 
 impl Options {
@@ -83,6 +86,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             file_system: Arc::new(LocalFileSystem),
             stores: Arc::new(SledStores),
+            executor: Arc::new(Threads),
         }
     }
 }

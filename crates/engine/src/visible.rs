@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use wellspring_types::{Document, DocumentPath, Sequence};
 
 use crate::commit::{Commit, DocumentChange, Group};
+use crate::executor::Patience;
 
 /// The state that readers consult before the store. Groups become visible by entering it, whole;
 /// they leave it once the store has them.
@@ -110,12 +111,16 @@ impl Visible {
         *self.pending_bytes.lock()
     }
 
-    /// Waits until the overlay has room for more, or is frozen.
-    pub(crate) fn wait_for_room(&self, bytes_max: usize) {
+    /// Whether the overlay has room for more, or is frozen. With patience it waits until it has.
+    pub(crate) fn has_room(&self, bytes_max: usize, patience: Patience) -> bool {
         let mut pending = self.pending_bytes.lock();
         while *pending > bytes_max && !self.progress.borrow().frozen {
+            if patience == Patience::None {
+                return false;
+            }
             self.drained.wait(&mut pending);
         }
+        true
     }
 
     /// Applying of everything up to `seq` begins: the store may show it from now on.

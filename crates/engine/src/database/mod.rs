@@ -20,6 +20,7 @@ use wellspring_types::write::{CommitRequest, CommitResult, Read};
 use wellspring_types::{Document, DocumentPath, Epoch, Sequence, limits};
 
 use crate::commit::{Commit, CommitError};
+use crate::executor::Job;
 use crate::feed::{FeedSources, Ring, SubscribeError, Subscription, matches, subscribe};
 use crate::health::{Condition, Health, ReadOnlyReason};
 use crate::keeper::Kept;
@@ -133,7 +134,7 @@ impl Database {
     /// If it could not be read.
     pub async fn get(&self, path: &DocumentPath) -> Result<Option<Document>, ReadError> {
         let (sources, path) = (self.inner.read.clone(), path.clone());
-        blocking(move || read::get(&sources, &path)).await
+        self.blocking(move || read::get(&sources, &path)).await
     }
 
     /// A page of a query, exact as of the sequence of its first page.
@@ -159,7 +160,7 @@ impl Database {
                 Err(Overrun::Budget) => Ok(None),
                 Err(Overrun::Failed(error)) => Err(error),
             };
-            match blocking(page).await {
+            match self.blocking(page).await {
                 Ok(Some(page)) => return Ok(page),
                 Ok(None) if planned.is_first() => planned.re_pin(self.visible()),
                 Ok(None) => break,
@@ -245,8 +246,8 @@ impl Database {
     pub async fn close(&self) -> Result<(), CloseError> {
         self.inner.pipeline.close();
         let inner = Arc::clone(&self.inner);
-        let closing = tokio::task::spawn_blocking(move || inner.close());
-        closing.await.map_err(|_panicked| CloseError::Panicked)?
+        let closing = Job::start(&self.inner.feed.executor, move || inner.close());
+        closing.await.map_err(|_lost| CloseError::Panicked)?
     }
 
     /// Checks reads by query through what is visible, and says what that was. The writer checks
@@ -272,18 +273,19 @@ impl Database {
                 .iter()
                 .try_for_each(|read| check_read(&sources, read, visible, goes_on))
         };
-        let checked = tokio::task::spawn_blocking(check).await;
-        checked.map_err(|_panicked| CommitError::StoreFailed)??;
+        let checked = Job::start(&self.inner.feed.executor, check).await;
+        checked.map_err(|_lost| CommitError::StoreFailed)??;
         Ok(visible)
     }
-}
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-) -> Result<T, ReadError> {
-    match tokio::task::spawn_blocking(work).await {
-        Err(_) | Ok(Err(ReadError::Store(StoreError::Closed))) => Err(ReadError::Cancelled),
-        Ok(read) => read,
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        match Job::start(&self.inner.feed.executor, work).await {
+            Err(_) | Ok(Err(ReadError::Store(StoreError::Closed))) => Err(ReadError::Cancelled),
+            Ok(read) => read,
+        }
     }
 }
 

@@ -1,21 +1,21 @@
-//! Starting the threads of a database over what was opened, and stopping them.
+//! Starting the workers of a database over what was opened, and stopping them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use wellspring_log::{Log, Snapshot, Snapshots, Trimmer};
 use wellspring_store::{Applied, StoreError};
 use wellspring_types::Sequence;
 
 use super::{CloseError, Database, Inner};
-use crate::apply::{self, ApplyQueue, MutationLedger};
-use crate::feed::{FeedSources, Hub, Ring};
+use crate::apply::{ApplyQueue, ApplyWorker, MutationLedger};
+use crate::executor::{Patience, Turn, Worker, Working};
+use crate::feed::{FeedSources, Hub, HubWorker, Ring};
 use crate::health::{Condition, ReadOnlyReason};
-use crate::keeper::{Keeper, KeeperParts, KeeperStop};
+use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker};
 use crate::open::{Lock, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
@@ -25,13 +25,15 @@ use crate::store::OpenStore;
 use crate::token::Sealer;
 use crate::visible::Visible;
 
-/// The threads, and what they are stopped by.
+/// The workers, and what they are stopped by.
 pub(super) struct Running {
-    writer: JoinHandle<Log>,
-    apply: JoinHandle<()>,
-    hub: JoinHandle<()>,
-    scrub: Option<JoinHandle<()>>,
-    keeper: JoinHandle<()>,
+    writer: Box<dyn Working>,
+    /// The log, once the writer is over.
+    log: oneshot::Receiver<Log>,
+    apply: Box<dyn Working>,
+    hub: Box<dyn Working>,
+    scrub: Option<Box<dyn Working>>,
+    keeper: Box<dyn Working>,
     stop_keeper: Arc<KeeperStop>,
     apply_queue: Arc<ApplyQueue>,
     ring: Arc<Ring>,
@@ -40,27 +42,27 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Ends the threads in the order of the data's way: the pipeline must be closed. The lock is
+    /// Ends the workers in the order of the data's way: the pipeline must be closed. The lock is
     /// to be held until everything else is closed too.
-    pub(super) fn stop(self) -> (Result<Log, CloseError>, Lock) {
+    pub(super) fn stop(mut self) -> (Result<Log, CloseError>, Lock) {
         self.stop_keeper.stop();
-        let log = self.writer.join();
+        let written = self.writer.join();
         self.apply_queue.close();
         let applied = self.apply.join();
         self.ring.close();
         let handed_out = self.hub.join();
         self.stop_scrub.store(true, Ordering::Relaxed);
-        let scrubbed = self.scrub.map_or(Ok(()), JoinHandle::join);
+        let scrubbed = self.scrub.map_or(Ok(()), Working::join);
         let kept = self.keeper.join();
-        let panicked = [applied, handed_out, scrubbed, kept]
+        let panicked = [written, applied, handed_out, scrubbed, kept]
             .iter()
             .any(Result::is_err);
-        let log = log.ok().filter(|_| !panicked);
+        let log = self.log.try_recv().ok().filter(|_| !panicked);
         (log.ok_or(CloseError::Panicked), self.lock)
     }
 }
 
-/// What the threads share.
+/// What the workers share.
 struct Parts {
     read: Sources,
     meta: MetaFile,
@@ -103,16 +105,23 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
     let stop_keeper = Arc::new(KeeperStop::default());
     let keeper = parts.keeper(opened.snapshots, opened.snapshot, opened.log.trimmer());
     let kept = keeper.kept();
+    let keeper = KeeperWorker {
+        keeper,
+        stop: Arc::clone(&stop_keeper),
+        interval: Duration::from_millis(parts.options.keeper_interval_ms),
+    };
+    let (closing, log) = oneshot::channel();
     let running = Running {
-        writer: parts.spawn_writer(opened.log, commands)?,
-        apply: parts.spawn_apply()?,
-        hub: parts.spawn_hub()?,
+        writer: parts.start("writer", parts.writer(opened.log, commands, closing))?,
+        log,
+        apply: parts.start("apply", parts.apply())?,
+        hub: parts.start("hub", parts.hub())?,
         scrub: match opened.unscrubbed {
-            true => Some(parts.spawn_scrub(Arc::clone(&stop_scrub))?),
+            true => Some(parts.start("scrub", parts.scrub(Arc::clone(&stop_scrub)))?),
             false => None,
         },
         // The last that may fail: it does not end by itself.
-        keeper: parts.spawn_keeper(keeper, Arc::clone(&stop_keeper))?,
+        keeper: parts.start("keeper", keeper)?,
         stop_keeper,
         apply_queue: Arc::clone(&parts.apply_queue),
         ring: Arc::clone(&parts.ring),
@@ -150,15 +159,26 @@ impl Parts {
         }
     }
 
-    fn spawn_writer(&self, log: Log, commands: Commands) -> Result<JoinHandle<Log>, OpenError> {
+    fn start(
+        &self,
+        name: &str,
+        worker: impl Worker + 'static,
+    ) -> Result<Box<dyn Working>, OpenError> {
+        let started = self.options.executor.start(name, Box::new(worker));
+        started.map_err(OpenError::Thread)
+    }
+
+    fn writer(&self, log: Log, commands: Commands, closing: oneshot::Sender<Log>) -> Writer {
         let memory = Memory {
             ids_max: self.options.mutation_ids_max,
             age_ms_max: self.options.mutation_id_age_ms_max,
         };
-        let writer = Writer::new(WriterParts {
+        Writer::new(WriterParts {
             last: self.read.log.head(),
             last_time: self.read.log.last_time(),
             log,
+            commands,
+            closing,
             read: self.read.clone(),
             mutations: Mutations::new(memory, self.applied.mutations),
             condition: Arc::clone(&self.condition),
@@ -167,39 +187,27 @@ impl Parts {
             reserve: self.reserve(),
             overlay_bytes_max: self.options.overlay_bytes_max,
             counters: Arc::clone(&self.writer_counters),
-        });
-        spawn("writer", move || writer.run(commands))
+        })
     }
 
-    fn spawn_apply(&self) -> Result<JoinHandle<()>, OpenError> {
+    fn apply(&self) -> ApplyWorker {
         let ids_max = self.options.mutation_ids_max;
-        let ledger = MutationLedger::new(self.applied.mutations, ids_max);
-        let (queue, read) = (Arc::clone(&self.apply_queue), self.read.clone());
-        let distrust = self.distrust_store();
-        spawn("apply", move || {
-            apply::run(&queue, &read.store, &read.visible, ledger, distrust)
-        })
+        ApplyWorker {
+            queue: Arc::clone(&self.apply_queue),
+            store: Arc::clone(&self.read.store),
+            visible: Arc::clone(&self.read.visible),
+            ledger: MutationLedger::new(self.applied.mutations, ids_max),
+            unflushed: 0,
+            on_failure: Box::new(self.distrust_store()),
+        }
     }
 
-    /// However the hub ends, live subscriptions end with it: one that waited for a hub that is
-    /// gone would wait in silence.
-    fn spawn_hub(&self) -> Result<JoinHandle<()>, OpenError> {
-        let (hub, ring, read) = (
-            Arc::clone(&self.hub),
-            Arc::clone(&self.ring),
-            self.read.clone(),
-        );
-        spawn("hub", move || {
-            let run = AssertUnwindSafe(|| hub.run(&ring, &read));
-            match catch_unwind(run) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "the hub cannot go on; live subscriptions end");
-                }
-                Err(_panic) => tracing::error!("the hub panicked; live subscriptions end"),
-            }
-            hub.close();
-        })
+    fn hub(&self) -> HubWorker {
+        HubWorker {
+            hub: Arc::clone(&self.hub),
+            ring: Arc::clone(&self.ring),
+            sources: self.read.clone(),
+        }
     }
 
     fn keeper(&self, snapshots: Snapshots, newest: Option<Snapshot>, trimmer: Trimmer) -> Keeper {
@@ -215,30 +223,12 @@ impl Parts {
         Keeper::new(parts, &self.options)
     }
 
-    fn spawn_keeper(
-        &self,
-        keeper: Keeper,
-        stop: Arc<KeeperStop>,
-    ) -> Result<JoinHandle<()>, OpenError> {
-        let interval = Duration::from_millis(self.options.keeper_interval_ms);
-        spawn("keeper", move || keeper.run(&stop, interval))
-    }
-
-    /// Compares the store with what was applied to it, once, while everything goes on.
-    fn spawn_scrub(&self, stop: Arc<AtomicBool>) -> Result<JoinHandle<()>, OpenError> {
-        let store = Arc::clone(&self.read.store);
-        let distrust = self.distrust_store();
-        spawn("scrub", move || match store.scrub_until(&stop) {
-            Ok(scrub) if scrub.matches() => {
-                tracing::info!(
-                    documents = scrub.documents,
-                    "the store is what the log says"
-                );
-            }
-            Ok(_) => distrust(&StoreError::Wrong),
-            Err(StoreError::Stopped) => {}
-            Err(error) => distrust(&error),
-        })
+    fn scrub(&self, stop: Arc<AtomicBool>) -> ScrubWorker {
+        ScrubWorker {
+            store: Arc::clone(&self.read.store),
+            stop,
+            on_failure: Box::new(self.distrust_store()),
+        }
     }
 
     fn feed_sources(&self) -> Arc<FeedSources> {
@@ -251,12 +241,13 @@ impl Parts {
             queue_bytes_max: self.options.queue_bytes_max,
             changed_bytes_max: self.options.exact_read_bytes_max,
             tracker: Arc::new(Tracker::default()),
+            executor: Arc::clone(&self.options.executor),
             lost_future: lost_future(self.meta.clone(), sealer),
         })
     }
 
     /// What is done first of all when the store fails: the next opening must build it again.
-    fn distrust_store(&self) -> impl FnOnce(&StoreError) + use<> {
+    fn distrust_store(&self) -> impl Fn(&StoreError) + Send + use<> {
         let (condition, meta) = (Arc::clone(&self.condition), self.meta.clone());
         move |error| {
             tracing::error!(%error, "the store failed; read-only until reopened");
@@ -266,15 +257,28 @@ impl Parts {
     }
 }
 
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, OpenError> {
-    let name = format!("wellspring-{name}");
-    thread::Builder::new()
-        .name(name)
-        .spawn(work)
-        .map_err(OpenError::Thread)
+/// Compares the store with what was applied to it, once, while everything goes on.
+struct ScrubWorker {
+    store: Arc<OpenStore>,
+    stop: Arc<AtomicBool>,
+    on_failure: Box<dyn Fn(&StoreError) + Send>,
+}
+
+impl Worker for ScrubWorker {
+    fn turn(&mut self, _patience: Patience) -> Turn {
+        match self.store.scrub_until(&self.stop) {
+            Ok(scrub) if scrub.matches() => {
+                tracing::info!(
+                    documents = scrub.documents,
+                    "the store is what the log says"
+                );
+            }
+            Ok(_) => (self.on_failure)(&StoreError::Wrong),
+            Err(StoreError::Stopped) => {}
+            Err(error) => (self.on_failure)(&error),
+        }
+        Turn::Over
+    }
 }
 
 /// A token proves that the disk was rolled back: what was lost must never be taken for what comes

@@ -6,6 +6,7 @@
 //! sequence that was handed out, and the queue holds exactly what comes after it.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,6 +19,7 @@ use super::index::ViewId;
 use super::queue::{Pushed, Queue};
 use super::ring::Ring;
 use crate::commit::{Commit, DocumentChange};
+use crate::executor::{Next, Patience, Turn, Worker};
 use crate::read::{ReadError, Sources};
 
 /// The live subscriptions of a database.
@@ -94,25 +96,25 @@ impl Hub {
         )
     }
 
-    /// The hub's thread: until the ring is closed and drained.
+    /// Hands out what waits in the ring.
     ///
     /// # Errors
     /// If what fell off the ring cannot be read from the log: the live subscriptions must be ended
     /// then, as their order has a gap.
-    pub(crate) fn run(&self, ring: &Ring, sources: &Sources) -> Result<(), ReadError> {
-        loop {
-            let groups = ring.take();
-            if groups.is_empty() {
-                return Ok(());
-            }
-            for group in groups {
-                let Some(first) = group.commits.first().map(|commit| commit.seq) else {
-                    continue;
-                };
-                self.bridge(first, sources)?;
-                self.hand_out(&group.commits);
-            }
+    fn turn(&self, ring: &Ring, sources: &Sources, patience: Patience) -> Result<Turn, ReadError> {
+        let groups = match ring.take(patience) {
+            Next::Found(groups) => groups,
+            Next::Nothing => return Ok(Turn::Idle),
+            Next::Over => return Ok(Turn::Over),
+        };
+        for group in groups {
+            let Some(first) = group.commits.first().map(|commit| commit.seq) else {
+                continue;
+            };
+            self.bridge(first, sources)?;
+            self.hand_out(&group.commits);
         }
+        Ok(Turn::Done)
     }
 
     /// Hands out what fell off the ring before `next`.
@@ -174,6 +176,35 @@ impl Hub {
         drop(live);
         // Nobody is to wait for what will not be handed out any more.
         self.handed_out.send_replace(Sequence(u64::MAX));
+    }
+}
+
+/// Runs a hub until the ring is closed and drained. However it ends, live subscriptions end with
+/// it: one that waited for a hub that is gone would wait in silence.
+pub(crate) struct HubWorker {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) sources: Sources,
+}
+
+impl Worker for HubWorker {
+    fn turn(&mut self, patience: Patience) -> Turn {
+        let turn = || self.hub.turn(&self.ring, &self.sources, patience);
+        let turn = match catch_unwind(AssertUnwindSafe(turn)) {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the hub cannot go on; live subscriptions end");
+                Turn::Over
+            }
+            Err(_panic) => {
+                tracing::error!("the hub panicked; live subscriptions end");
+                Turn::Over
+            }
+        };
+        if turn == Turn::Over {
+            self.hub.close();
+        }
+        turn
     }
 }
 

@@ -21,7 +21,7 @@ use wellspring_types::feed::ResetReason;
 use crate::read::ReadError;
 use crate::token::TokenError;
 
-pub(crate) use hub::Hub;
+pub(crate) use hub::{Hub, HubWorker};
 pub use page::{FeedPage, PageLimit};
 pub(crate) use queue::Queue;
 pub(crate) use ring::Ring;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 
 use crate::commit::Group;
+use crate::executor::{Next, Patience};
 
 /// Groups that are visible and wait for the hub. When it is full the oldest fall off: the hub
 /// finds that in the sequences and reads them from the log, like anyone who lags.
@@ -55,13 +56,19 @@ impl Ring {
         self.changed.notify_one();
     }
 
-    /// Everything that waits, oldest first; empty once closed and drained.
-    pub(crate) fn take(&self) -> VecDeque<Arc<Group>> {
+    /// Everything that waits, oldest first, until it is closed and drained.
+    pub(crate) fn take(&self, patience: Patience) -> Next<VecDeque<Arc<Group>>> {
         let mut waiting = self.waiting.lock();
-        while waiting.groups.is_empty() && !waiting.closed {
+        while waiting.groups.is_empty() {
+            if waiting.closed {
+                return Next::Over;
+            }
+            if patience == Patience::None {
+                return Next::Nothing;
+            }
             self.changed.wait(&mut waiting);
         }
         waiting.bytes = 0;
-        std::mem::take(&mut waiting.groups)
+        Next::Found(std::mem::take(&mut waiting.groups))
     }
 }

@@ -15,6 +15,7 @@ use wellspring_log::{
 };
 use wellspring_types::Sequence;
 
+use crate::executor::{Patience, Turn, Worker};
 use crate::feed::Hub;
 use crate::options::Options;
 use crate::pipeline::{self, Reserve};
@@ -76,10 +77,10 @@ impl KeeperStop {
         self.changed.notify_all();
     }
 
-    /// Waits for the next round; false if there is none.
-    fn wait(&self, interval: Duration) -> bool {
+    /// Waits for the next round, with patience; false if there is none.
+    fn wait(&self, interval: Duration, patience: Patience) -> bool {
         let mut lock = self.lock.lock();
-        if !self.is_set() {
+        if !self.is_set() && patience == Patience::Wait {
             self.changed.wait_for(&mut lock, interval);
         }
         !self.is_set()
@@ -113,19 +114,6 @@ impl Keeper {
 
     pub(crate) fn kept(&self) -> watch::Receiver<Kept> {
         self.kept.subscribe()
-    }
-
-    /// Until it is stopped.
-    pub(crate) fn run(mut self, stop: &KeeperStop, interval: Duration) {
-        while stop.wait(interval) {
-            if let Err(error) = self.round(stop) {
-                if matches!(error, SnapshotError::Stopped) {
-                    return;
-                }
-                self.rounds_to_wait = ROUNDS_AFTER_FAILURE;
-                tracing::error!(%error, "the log is kept as it is: no snapshot, or no room made");
-            }
-        }
     }
 
     fn round(&mut self, stop: &KeeperStop) -> Result<(), SnapshotError> {
@@ -246,6 +234,30 @@ impl Keeper {
             self.announced = Some(floor);
         }
         Ok(())
+    }
+}
+
+/// Runs a keeper until it is stopped.
+pub(crate) struct KeeperWorker {
+    pub(crate) keeper: Keeper,
+    pub(crate) stop: Arc<KeeperStop>,
+    pub(crate) interval: Duration,
+}
+
+impl Worker for KeeperWorker {
+    fn turn(&mut self, patience: Patience) -> Turn {
+        if !self.stop.wait(self.interval, patience) {
+            return Turn::Over;
+        }
+        match self.keeper.round(&self.stop) {
+            Ok(()) => {}
+            Err(SnapshotError::Stopped) => return Turn::Over,
+            Err(error) => {
+                self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+                tracing::error!(%error, "the log is kept as it is: no snapshot, or no room made");
+            }
+        }
+        Turn::Done
     }
 }
 

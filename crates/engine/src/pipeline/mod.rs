@@ -15,11 +15,13 @@ mod writer;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wellspring_types::write::{CommitRequest, CommitResult, Read, TransformOperation, WriteAction};
 use wellspring_types::{Object, Sequence, Timestamp, Value, limits};
 
 use crate::commit::CommitError;
+use crate::executor::{Next, Patience};
 
 pub(crate) use digest::digest;
 pub(crate) use mutations::{Memory, Mutations};
@@ -77,6 +79,20 @@ pub(crate) fn channel() -> (Pipeline, Commands) {
         },
         Commands(receiver),
     )
+}
+
+impl Commands {
+    /// The next command, until nobody can send any more and all are taken.
+    fn next(&mut self, patience: Patience) -> Next<Ordered> {
+        match patience {
+            Patience::Wait => self.0.blocking_recv().map_or(Next::Over, Next::Found),
+            Patience::None => match self.0.try_recv() {
+                Ok(ordered) => Next::Found(ordered),
+                Err(TryRecvError::Empty) => Next::Nothing,
+                Err(TryRecvError::Disconnected) => Next::Over,
+            },
+        }
+    }
 }
 
 impl Pipeline {

@@ -1,4 +1,4 @@
-//! The writer's thread: takes what is waiting, judges it, appends it as one group, syncs once,
+//! The writer: takes what is waiting, judges it, appends it as one group, syncs once,
 //! makes it visible, answers.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::space::{Reserve, Space};
 use super::{Commands, Mutations, Ordered};
 use crate::apply::ApplyQueue;
 use crate::commit::{CommitError, Group};
+use crate::executor::{Next, Patience, Turn, Worker};
 use crate::feed::Ring;
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::Sources;
@@ -37,6 +38,9 @@ const _: () = {
 /// What the writer works with.
 pub(crate) struct WriterParts {
     pub(crate) log: Log,
+    pub(crate) commands: Commands,
+    /// Where the log goes when nobody can send any more and everything sent is answered.
+    pub(crate) closing: oneshot::Sender<Log>,
     pub(crate) read: Sources,
     pub(crate) mutations: Mutations,
     pub(crate) last: Sequence,
@@ -49,9 +53,11 @@ pub(crate) struct WriterParts {
     pub(crate) counters: Arc<WriterCounters>,
 }
 
-/// The writer; [`Writer::run`] is its thread.
+/// The writer, a worker of its own.
 pub(crate) struct Writer {
     log: Log,
+    commands: Commands,
+    closing: oneshot::Sender<Log>,
     judge: Judge,
     condition: Arc<Condition>,
     apply: Arc<ApplyQueue>,
@@ -66,10 +72,32 @@ type Answer = (
     Result<CommitResult, CommitError>,
 );
 
+impl Worker for Writer {
+    fn turn(&mut self, patience: Patience) -> Turn {
+        let visible = &self.judge.read.visible;
+        if !visible.has_room(self.overlay_bytes_max, patience) {
+            return Turn::Idle;
+        }
+        match self.commands.next(patience) {
+            Next::Found(first) => self.group(first),
+            Next::Nothing => return Turn::Idle,
+            Next::Over => return Turn::Over,
+        }
+        Turn::Done
+    }
+
+    fn finish(self: Box<Self>) {
+        // Who does not wait for it lets it go as a crash would.
+        self.closing.send(self.log).ok();
+    }
+}
+
 impl Writer {
     pub(crate) fn new(parts: WriterParts) -> Writer {
         Writer {
             log: parts.log,
+            commands: parts.commands,
+            closing: parts.closing,
             judge: Judge {
                 next_collection: parts.read.collections.next_id(),
                 read: parts.read,
@@ -87,32 +115,26 @@ impl Writer {
         }
     }
 
-    /// Works until nobody can send any more and everything sent is answered; returns the log for
-    /// closing.
-    pub(crate) fn run(mut self, mut commands: Commands) -> Log {
-        while let Some(first) = commands.0.blocking_recv() {
-            self.judge
-                .read
-                .visible
-                .wait_for_room(self.overlay_bytes_max);
-            self.judge
-                .mutations
-                .retire(self.judge.read.visible.progress().applied);
-            let mut staged = Staged::default();
-            let mut answers = Vec::new();
-            let mut next = Some(first);
-            while let Some(ordered) = next {
-                answers.push(self.judge(&mut staged, ordered));
-                let full = staged.bytes >= GROUP_BYTES || staged.commits.len() >= GROUP_COMMITS;
-                next = if full {
-                    None
-                } else {
-                    commands.0.try_recv().ok()
-                };
+    /// Makes a group of what waits, beginning with `first`.
+    fn group(&mut self, first: Ordered) {
+        self.judge
+            .mutations
+            .retire(self.judge.read.visible.progress().applied);
+        let mut staged = Staged::default();
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        while let Some(ordered) = next {
+            answers.push(self.judge(&mut staged, ordered));
+            let full = staged.bytes >= GROUP_BYTES || staged.commits.len() >= GROUP_COMMITS;
+            if full {
+                break;
             }
-            self.finish(staged, answers);
+            next = match self.commands.next(Patience::None) {
+                Next::Found(ordered) => Some(ordered),
+                Next::Nothing | Next::Over => None,
+            };
         }
-        self.log
+        self.finish_group(staged, answers);
     }
 
     fn judge(&mut self, staged: &mut Staged, ordered: Ordered) -> Answer {
@@ -140,7 +162,7 @@ impl Writer {
 
     /// Makes what is staged durable, then visible, then answers: acceptances, and refusals and
     /// repeats too, as they may rest on what was staged.
-    fn finish(&mut self, staged: Staged, answers: Vec<Answer>) {
+    fn finish_group(&mut self, staged: Staged, answers: Vec<Answer>) {
         if !staged.commits.is_empty() {
             let began = Instant::now();
             if let Err(error) = self.log.append(&staged.records) {

@@ -10,6 +10,7 @@ use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeReque
 use wellspring_types::{ResumeToken, Sequence, limits};
 
 use super::{FeedSources, Phase, Subscription, Wanted};
+use crate::executor::Job;
 use crate::feed::{SubscribeError, SubscriptionError};
 use crate::read::ReadError;
 use crate::statistics::Subscriber;
@@ -71,7 +72,8 @@ pub(crate) fn subscribe(
                 let (oldest, wanted) = (log.oldest(), Sequence(log.oldest().0 - 1));
                 Err(BeforeOldest { wanted, oldest }.into())
             };
-            subscription.phase = Phase::Locating(tokio::task::spawn_blocking(locate));
+            subscription.phase =
+                Phase::Locating(Job::start(&subscription.sources.executor, locate));
         }
     }
     subscription.tell_tracker();

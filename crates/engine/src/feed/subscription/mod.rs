@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
@@ -19,6 +18,7 @@ use super::catch_up::{self, CaughtUp};
 use super::hub::{Hub, Registration};
 use super::queue::{Ended, Taken};
 use super::snapshot::{Snapshot, Step as SnapshotStep};
+use crate::executor::{Executor, Job};
 use crate::read::{ReadError, Sources};
 use crate::statistics::{SubscriptionState, Tracker, Tracking};
 use crate::token::Sealer;
@@ -36,6 +36,7 @@ pub(crate) struct FeedSources {
     pub(crate) queue_bytes_max: usize,
     pub(crate) changed_bytes_max: usize,
     pub(crate) tracker: Arc<Tracker>,
+    pub(crate) executor: Arc<dyn Executor>,
     /// Called when a token proves that history was lost: it is of this epoch, and ahead of
     /// everything durable. Changes the epoch.
     pub(crate) lost_future: Box<dyn Fn(Sequence) + Send + Sync>,
@@ -67,17 +68,17 @@ struct Wanted {
 
 enum Phase {
     /// Finding the sequence of a time.
-    Locating(JoinHandle<Result<Sequence, ReadError>>),
+    Locating(Job<Result<Sequence, ReadError>>),
     /// Sending a snapshot; not working on it right now.
     Snapshot(Box<Snapshot>),
     /// Reading a page of it.
-    SnapshotWork(JoinHandle<(Box<Snapshot>, Result<SnapshotStep, ReadError>)>),
+    SnapshotWork(Job<(Box<Snapshot>, Result<SnapshotStep, ReadError>)>),
     /// Reading the log. With a registration: through the sequence that its queue starts after.
     CatchUp(Option<(Registration, Sequence)>),
     /// Reading a part of it.
     CatchUpWork(
         Option<(Registration, Sequence)>,
-        JoinHandle<Result<CaughtUp, ReadError>>,
+        Job<Result<CaughtUp, ReadError>>,
     ),
     /// Taking what the hub queues.
     Live(Registration),
@@ -140,6 +141,8 @@ impl Subscription {
             return;
         };
         tokio::select! {
+            // What comes makes a checkpoint unnecessary.
+            biased;
             () = registration.queue.filled() => {}
             () = tokio::time::sleep_until(self.checkpoint_due) => {
                 registration.request_checkpoint();
@@ -269,7 +272,7 @@ impl Subscription {
             let step = snapshot.step(&sources.read, &sources.sealer);
             (snapshot, step)
         };
-        self.phase = Phase::SnapshotWork(tokio::task::spawn_blocking(work));
+        self.phase = Phase::SnapshotWork(Job::start(&self.sources.executor, work));
     }
 
     fn snapshot_step(
@@ -325,7 +328,7 @@ impl Subscription {
         let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
         let range = (self.position, through);
         let work = move || catch_up::read(&sources.read, &collection, &view, range, MESSAGE_BYTES);
-        self.phase = Phase::CatchUpWork(registered, tokio::task::spawn_blocking(work));
+        self.phase = Phase::CatchUpWork(registered, Job::start(&self.sources.executor, work));
     }
 
     fn caught_up(
@@ -416,6 +419,6 @@ impl Subscription {
 }
 
 /// The outcome of blocking work. Only the runtime's end cancels it.
-async fn done<T>(work: &mut JoinHandle<T>) -> Result<T, SubscriptionError> {
-    work.await.map_err(|_cancelled| SubscriptionError::Closed)
+async fn done<T>(work: &mut Job<T>) -> Result<T, SubscriptionError> {
+    work.await.map_err(|_lost| SubscriptionError::Closed)
 }
