@@ -78,6 +78,8 @@ pub(crate) enum Failure {
     Run(#[from] RunError),
     #[error("cannot have a temporary directory")]
     TemporaryDirectory { source: io::Error },
+    #[error("socket {place} of those that were passed on is not one that listens for TCP")]
+    Socket { place: usize, source: io::Error },
     #[error("cannot watch for signals")]
     Signals { source: io::Error },
     #[error("cannot start the runtime")]
@@ -94,9 +96,11 @@ impl Failure {
     pub(crate) fn exit_status(&self) -> u8 {
         match self {
             Failure::NotFound { .. } => NOT_FOUND,
-            Failure::Data { .. } | Failure::Commit(_) | Failure::Select(_) | Failure::Config(_) => {
-                USAGE
-            }
+            Failure::Data { .. }
+            | Failure::Commit(_)
+            | Failure::Select(_)
+            | Failure::Config(_)
+            | Failure::Run(RunError::Inherited(_)) => USAGE,
             Failure::Connect { source, .. } => match source {
                 ConnectError::Address { .. } | ConnectError::TlsUnsupported { .. } => USAGE,
                 // No document was asked for: the port has no such path.

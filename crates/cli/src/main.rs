@@ -9,6 +9,7 @@ mod output;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
+use listenfd::ListenFd;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
@@ -20,11 +21,13 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    // Read while this is the only thread: it takes variables out of the environment.
+    let sockets = ListenFd::from_env();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(arguments)),
+        Ok(runtime) => runtime.block_on(commands::run(arguments, sockets)),
         Err(source) => Err(Failure::Runtime { source }),
     };
     match outcome {

@@ -1,4 +1,6 @@
-//! Ids that the server makes.
+//! Ids and random numbers that the server makes.
+
+use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use ulid::Ulid;
@@ -29,9 +31,24 @@ pub(crate) fn new_session_id() -> String {
     Ulid::generate().to_string()
 }
 
+/// A number of `range`, which must not be empty.
+pub(crate) fn random_in(range: Range<u64>) -> u64 {
+    let span = u128::from(range.end - range.start);
+    let offset = Ulid::generate().random() % span;
+    // Less than the span, which came from a u64.
+    range.start + u64::try_from(offset).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn random_numbers_are_in_their_range_and_not_always_the_same() {
+        let numbers: Vec<u64> = (0..100).map(|_| random_in(1000..3000)).collect();
+        assert!(numbers.iter().all(|number| (1000..3000).contains(number)));
+        assert!(numbers.iter().any(|number| *number != numbers[0]));
+    }
 
     #[test]
     fn a_repeat_has_the_same_id_and_another_request_has_not() {

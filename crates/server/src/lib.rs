@@ -25,6 +25,7 @@
 //! | `session` | the one loop that serves all streaming transports |
 //! | `errors` | what clients are told of the engine's errors |
 //! | `metrics` | what operators are told of it all |
+//! | `supervisor` | what systemd is told: ready, opening, stopping |
 
 pub mod config;
 
@@ -44,8 +45,9 @@ mod phase;
 mod run;
 mod session;
 mod shared;
+mod supervisor;
 mod tasks;
 mod websocket;
 
 pub use logs::{FilterError, LogError, Logs, write_logs};
-pub use run::{Addresses, RunError, Server, run};
+pub use run::{Addresses, Inherited, RunError, Server, run};

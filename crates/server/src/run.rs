@@ -11,12 +11,13 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tracing::{error, info, warn};
 use wellspring_engine::{CloseError, Database, OpenError, OpenProgress, Options};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError, check_address};
 use crate::dispatch::{AdminPort, ClientPort};
 use crate::listener::{Places, accept_all};
 use crate::logs::Logs;
 use crate::phase::{Phase, PhaseReader, PhaseWriter, phase};
 use crate::shared::Shared;
+use crate::supervisor::Supervisor;
 use crate::tasks::Tasks;
 
 /// Connections to the port for operators.
@@ -28,6 +29,9 @@ const PROGRESS_COMMITS: u64 = 100_000;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
+    /// A socket that was passed on is at an address that the configuration does not allow.
+    #[error("a socket was passed on: {0}")]
+    Inherited(#[from] ConfigError),
     /// An address cannot be listened on.
     #[error("setting {setting}: cannot listen on {address}: {source}")]
     Bind {
@@ -57,6 +61,17 @@ pub struct Server {
     admin: TcpListener,
     addresses: Addresses,
     logs: Option<Logs>,
+    supervisor: Supervisor,
+}
+
+/// Listening sockets that somebody else has opened and keeps open: while the server restarts,
+/// clients wait in them instead of being refused. What is absent is bound as configured.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// For clients.
+    pub clients: Option<std::net::TcpListener>,
+    /// For operators.
+    pub admin: Option<std::net::TcpListener>,
 }
 
 /// Where a server listens; with port 0 in the configuration, the ports that it was given.
@@ -85,11 +100,22 @@ impl Server {
     /// # Errors
     /// If one cannot be had.
     pub async fn bind(config: Config) -> Result<Server, RunError> {
-        let clients = listen("listen", config.listen).await?;
-        let admin = listen("admin", config.admin).await?;
+        Server::bind_or_inherit(config, Inherited::default()).await
+    }
+
+    /// Takes the sockets that were passed on, and otherwise the ports that the configuration
+    /// names.
+    ///
+    /// # Errors
+    /// If a port cannot be had, or a socket is at an address that the configuration does not
+    /// allow.
+    pub async fn bind_or_inherit(config: Config, inherited: Inherited) -> Result<Server, RunError> {
+        let (clients, admin) = (("listen", config.listen), ("admin", config.admin));
+        let (clients, clients_at) = socket(&config, clients, inherited.clients).await?;
+        let (admin, admin_at) = socket(&config, admin, inherited.admin).await?;
         let addresses = Addresses {
-            clients: bound("listen", config.listen, &clients)?,
-            admin: bound("admin", config.admin, &admin)?,
+            clients: clients_at,
+            admin: admin_at,
         };
         Ok(Server {
             config: Arc::new(config),
@@ -97,6 +123,7 @@ impl Server {
             admin,
             addresses,
             logs: None,
+            supervisor: Supervisor::default(),
         })
     }
 
@@ -104,6 +131,14 @@ impl Server {
     #[must_use]
     pub fn with_logs(mut self, logs: Logs) -> Server {
         self.logs = Some(logs);
+        self
+    }
+
+    /// Tells the supervisor of this process, where there is one (`NOTIFY_SOCKET`), when the server
+    /// is ready, how far it has come before, and when it stops.
+    #[must_use]
+    pub fn supervised(mut self) -> Server {
+        self.supervisor = Supervisor::of_process();
         self
     }
 
@@ -124,6 +159,7 @@ impl Server {
             admin,
             addresses,
             logs,
+            supervisor,
         } = self;
         announce(&config, addresses);
         let tasks = Tasks::default();
@@ -146,11 +182,13 @@ impl Server {
             admin_port,
             tasks.clone(),
         ));
+        tasks.spawn(supervisor.tell_opening(reader.clone()));
         let life = Life {
             config,
             tasks,
             writer: Arc::new(writer),
             reader,
+            supervisor,
         };
         life.live(shutdown).await
     }
@@ -162,6 +200,7 @@ struct Life {
     tasks: Tasks,
     writer: Arc<PhaseWriter>,
     reader: PhaseReader,
+    supervisor: Supervisor,
 }
 
 impl Life {
@@ -230,10 +269,9 @@ impl Life {
 
     async fn drain(&self) {
         info!("stopping: clients are asked to leave");
-        let dropped = self
-            .tasks
-            .drain(Duration::from_millis(self.config.drain_ms))
-            .await;
+        let patience = Duration::from_millis(self.config.drain_ms);
+        self.supervisor.tell_stopping(patience);
+        let dropped = self.tasks.drain(patience).await;
         if dropped > 0 {
             warn!(
                 dropped,
@@ -243,25 +281,28 @@ impl Life {
     }
 }
 
-async fn listen(setting: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| RunError::Bind {
+/// The socket for `setting`, and where it is.
+async fn socket(
+    config: &Config,
+    (setting, address): (&'static str, SocketAddr),
+    inherited: Option<std::net::TcpListener>,
+) -> Result<(TcpListener, SocketAddr), RunError> {
+    let failed = |source| RunError::Bind {
         setting,
         address,
         source,
-    })
-}
-
-fn bound(
-    setting: &'static str,
-    address: SocketAddr,
-    listener: &TcpListener,
-) -> Result<SocketAddr, RunError> {
-    listener.local_addr().map_err(|source| RunError::Bind {
-        setting,
-        address,
-        source,
-    })
+    };
+    let Some(inherited) = inherited else {
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        return Ok((listener, bound));
+    };
+    let bound = inherited.local_addr().map_err(failed)?;
+    check_address(config, setting, bound)?;
+    inherited.set_nonblocking(true).map_err(failed)?;
+    let listener = TcpListener::from_std(inherited).map_err(failed)?;
+    info!(setting, address = %bound, "took a socket that was passed on");
+    Ok((listener, bound))
 }
 
 fn announce(config: &Config, addresses: Addresses) {

@@ -17,14 +17,16 @@ mod input;
 mod pages;
 mod signals;
 
+use listenfd::ListenFd;
+
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
 
-/// Runs the command that was asked for.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+/// Runs the command that was asked for. `sockets` are those that a supervisor has passed on.
+pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), Failure> {
     let target = arguments.target;
     match arguments.command {
-        Command::Serve(command) => command.run().await,
+        Command::Serve(command) => command.run(sockets).await,
         Command::Demo(command) => command.run().await,
         Command::Import(command) => command.run(&target).await,
         Command::Export(command) => command.run(&target).await,

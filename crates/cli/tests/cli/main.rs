@@ -12,4 +12,5 @@ mod support;
 mod bulk;
 mod documents;
 mod program;
+mod supervision;
 mod tail;

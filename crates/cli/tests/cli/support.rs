@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use tempfile::TempDir;
@@ -20,10 +21,27 @@ pub(crate) fn wellspring() -> Command {
     command
 }
 
+/// What each server is started with.
+const SERVE: [&str; 10] = [
+    "serve",
+    "--dev",
+    "--listen",
+    "127.0.0.1:0",
+    "--admin",
+    "127.0.0.1:0",
+    "--reserve-bytes",
+    "0",
+    "--log-format",
+    "json",
+];
+/// Lines of a server's log that are kept for who waits for one.
+const LOG_LINES: usize = 1_000;
+
 /// A running `wellspring serve --dev`.
 pub(crate) struct Server {
     child: Child,
     log: Option<JoinHandle<()>>,
+    log_lines: Receiver<String>,
     pub(crate) url: String,
     directory: TempDir,
 }
@@ -42,17 +60,14 @@ impl Server {
     }
 
     fn start_in(directory: TempDir) -> Server {
-        let mut child = wellspring()
+        Server::start_as(wellspring(), directory)
+    }
+
+    /// Starts one with a program that runs `wellspring` with the arguments that follow its own.
+    pub(crate) fn start_as(mut program: Command, directory: TempDir) -> Server {
+        let mut child = program
             .current_dir(directory.path())
-            .args([
-                "serve",
-                "--dev",
-                "--listen",
-                "127.0.0.1:0",
-                "--admin",
-                "127.0.0.1:0",
-            ])
-            .args(["--reserve-bytes", "0", "--log-format", "json"])
+            .args(SERVE)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -67,15 +82,41 @@ impl Server {
                 break;
             }
         }
+        let (said, log_lines) = sync_channel(LOG_LINES);
         // The pipe is read to its end, so that the server never waits for us.
-        let log = std::thread::spawn(move || lines.for_each(drop));
+        let log = std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                said.try_send(line).ok();
+            }
+        });
         let url = url.expect("the server says where it listens");
         Server {
             child,
             log: Some(log),
+            log_lines,
             url,
             directory,
         }
+    }
+
+    /// Waits until the server has logged a line with this.
+    pub(crate) fn wait_for_log(&self, part: &str) {
+        let found = self.log_lines.iter().any(|line| line.contains(part));
+        assert!(found, "the server ended without logging {part:?}");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits for its end; its exit status, and its data.
+    pub(crate) fn ended(mut self) -> (Option<i32>, TempDir) {
+        let status = self.child.wait().unwrap();
+        self.log.take().unwrap().join().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        let directory = std::mem::replace(&mut self.directory, other);
+        (status.code(), directory)
     }
 
     /// Runs a command against this server.
@@ -101,13 +142,10 @@ impl Server {
     }
 
     /// Asks it to stop; its exit status, and a server that is started again on the same data.
-    pub(crate) fn restart(mut self) -> (Option<i32>, Server) {
-        signal(&self.child, "TERM");
-        let status = self.child.wait().unwrap();
-        self.log.take().unwrap().join().unwrap();
-        let other = tempfile::tempdir().unwrap();
-        let directory = std::mem::replace(&mut self.directory, other);
-        (status.code(), Server::start_in(directory))
+    pub(crate) fn restart(self) -> (Option<i32>, Server) {
+        self.signal("TERM");
+        let (status, directory) = self.ended();
+        (status, Server::start_in(directory))
     }
 }
 

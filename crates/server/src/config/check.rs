@@ -1,5 +1,7 @@
 //! What types cannot say about settings.
 
+use std::net::SocketAddr;
+
 use tracing_subscriber::EnvFilter;
 
 use super::{Config, ConfigError};
@@ -11,11 +13,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.dev {
         return Err(ConfigError::NoAuthentication);
     }
-    for (setting, address) in [("listen", config.listen), ("admin", config.admin)] {
-        if !address.ip().is_loopback() && !config.insecure_plaintext {
-            return Err(ConfigError::NotLoopback { setting, address });
-        }
-    }
+    check_address(config, "listen", config.listen)?;
+    check_address(config, "admin", config.admin)?;
     for origin in &config.allowed_origins {
         if Origin::parse(origin).is_none() {
             return Err(ConfigError::NotAnOrigin {
@@ -28,6 +27,18 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     })?;
     counts(config)?;
     times(config)
+}
+
+/// Checks where a port is to be.
+pub(crate) fn check_address(
+    config: &Config,
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(), ConfigError> {
+    if !address.ip().is_loopback() && !config.insecure_plaintext {
+        return Err(ConfigError::NotLoopback { setting, address });
+    }
+    Ok(())
 }
 
 fn counts(config: &Config) -> Result<(), ConfigError> {

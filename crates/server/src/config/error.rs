@@ -75,9 +75,8 @@ pub enum ConfigError {
     },
     /// Neither dev mode nor authentication.
     #[error(
-        "refusing to serve without authentication: pass --dev to serve anyone on this machine \
-         (development only), or add an [auth] section to wellspring.toml (which this version \
-         cannot read yet)"
+        "refusing to serve without authentication, which this version does not have yet: pass \
+         --dev to serve anyone who reaches this machine's port (for development only)"
     )]
     NoAuthentication,
     /// A section that a later version will read.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 
+pub(crate) use check::check_address;
 pub use error::ConfigError;
 pub use settings::{Config, LogFormat, Overrides, SETTINGS, Setting};
 pub use table::markdown_table;

@@ -169,11 +169,26 @@ fn a_broken_or_missing_file_is_named() {
 }
 
 #[test]
-fn serving_without_authentication_needs_dev_mode_and_the_error_says_both_ways() {
+fn serving_without_authentication_needs_dev_mode_and_the_error_says_so() {
     let told = refused("", &[], &[]);
-    assert!(told.contains("--dev") && told.contains("[auth]"), "{told}");
+    assert!(told.contains("--dev") && !told.contains("[auth]"), "{told}");
     let told = refused("[auth]\nissuer = 'x'", &[], &["--dev"]);
     assert!(told.contains("cannot authenticate yet"), "{told}");
+}
+
+#[test]
+fn the_settings_that_are_packaged_with_the_service_are_good() {
+    let packaged = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../packaging/wellspring.toml"
+    );
+    let sources = Sources {
+        file: Some(packaged.into()),
+        ..Sources::default()
+    };
+    let config = Config::load(sources).unwrap();
+    assert_eq!(config.data, Path::new("/var/lib/wellspring"));
+    assert_eq!(config.retention_age_ms_max, 7 * 24 * 3_600_000);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How long a session waits, and how much it takes.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 use wellspring_engine::Subscriber;
 
 use crate::config::Config;
+use crate::ids;
 use crate::metrics::Metrics;
 
-/// How long clients are asked to stay away from a server that stops, in milliseconds.
-const AWAY_MS: u64 = 1000;
+/// How long clients are asked to stay away from a server that stops, in milliseconds: some more and
+/// some less, so that they do not come back all at once.
+const AWAY_MS: Range<u64> = 1000..3000;
 
 /// The terms of a session.
 #[derive(Clone, Debug)]
@@ -47,7 +50,7 @@ impl Terms {
             dead_after: None,
             deadline: None,
             draining,
-            away_ms: AWAY_MS,
+            away_ms: ids::random_in(AWAY_MS),
             requests_max: usize::try_from(config.requests_in_progress_max).unwrap_or(usize::MAX),
             subscriptions_max: usize::try_from(config.subscriptions_max).unwrap_or(usize::MAX),
             subscriber,
