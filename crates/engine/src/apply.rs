@@ -1,14 +1,13 @@
 //! The apply worker: moves what is visible from the overlay into the store, behind the writer.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
 use wellspring_store::{Batch, RememberedMutation, StoreChange, StoreError, StoredDocument};
 
 use crate::commit::{Commit, DocumentChange, Group};
-use crate::executor::{Next, Patience, Turn, Worker};
+use crate::executor::{Next, Patience, Turn, Worker, caught};
 use crate::store::OpenStore;
 use crate::visible::Visible;
 
@@ -162,7 +161,7 @@ impl ApplyWorker {
         let commits = groups.iter().flat_map(|group| &group.commits);
         let batch = self.ledger.batch(commits.map(|commit| &**commit));
         self.visible.begin_apply(last);
-        apply(&self.store, &batch)?;
+        self.store.apply(&batch)?;
         self.visible.retire(groups);
         self.unflushed += groups.iter().map(|group| group.bytes).sum::<usize>();
         if self.unflushed >= FLUSH_EVERY_BYTES {
@@ -180,7 +179,7 @@ impl Worker for ApplyWorker {
             Next::Nothing => return Turn::Idle,
             Next::Over => return Turn::Over,
         };
-        match self.apply(&groups) {
+        match caught(|| self.apply(&groups)) {
             Ok(()) => Turn::Done,
             Err(error) => {
                 (self.on_failure)(&error);
@@ -189,13 +188,4 @@ impl Worker for ApplyWorker {
             }
         }
     }
-}
-
-/// Applies a batch; a panic of the store is a failure of the store, not of the thread.
-pub(crate) fn apply(store: &OpenStore, batch: &Batch) -> Result<(), StoreError> {
-    catch_unwind(AssertUnwindSafe(|| store.apply(batch))).unwrap_or_else(|_panic| {
-        Err(StoreError::Panicked {
-            message: "while a batch was applied".into(),
-        })
-    })
 }

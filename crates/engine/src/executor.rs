@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
 use tokio::sync::oneshot;
+use wellspring_store::StoreError;
 
 /// Does the work of databases.
 pub trait Executor: Send + Sync + 'static {
@@ -41,6 +43,15 @@ pub trait Working: Send {
     /// # Errors
     /// If it panicked.
     fn join(self: Box<Self>) -> Result<(), Panicked>;
+}
+
+/// Does `work` with the store; a panic is a failure of the store, not of its worker.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_panic| {
+        Err(StoreError::Panicked {
+            message: "under a worker of the database".into(),
+        })
+    })
 }
 
 /// A worker has panicked.

@@ -23,14 +23,21 @@ pub enum ReadOnlyReason {
     LogFailed,
     /// The store could not be written. Cleared by opening the database again.
     StoreFailed,
+    /// The thread that writes panicked. Cleared by opening the database again.
+    WriterFailed,
+    /// What was committed cannot be handed out, so that live subscriptions have ended. Cleared by
+    /// opening the database again.
+    FeedFailed,
 }
 
 impl ReadOnlyReason {
     /// Every reason.
-    pub const ALL: [ReadOnlyReason; 3] = [
+    pub const ALL: [ReadOnlyReason; 5] = [
         ReadOnlyReason::DiskFull,
         ReadOnlyReason::LogFailed,
         ReadOnlyReason::StoreFailed,
+        ReadOnlyReason::WriterFailed,
+        ReadOnlyReason::FeedFailed,
     ];
 
     /// Its name.
@@ -40,6 +47,8 @@ impl ReadOnlyReason {
             ReadOnlyReason::DiskFull => "disk_full",
             ReadOnlyReason::LogFailed => "log_failed",
             ReadOnlyReason::StoreFailed => "store_failed",
+            ReadOnlyReason::WriterFailed => "writer_failed",
+            ReadOnlyReason::FeedFailed => "feed_failed",
         }
     }
 }
@@ -50,6 +59,8 @@ impl fmt::Display for ReadOnlyReason {
             ReadOnlyReason::DiskFull => "the disk is nearly full; free some space",
             ReadOnlyReason::LogFailed => "the log could not be written; reopen the database",
             ReadOnlyReason::StoreFailed => "the store could not be written; reopen the database",
+            ReadOnlyReason::WriterFailed => "the writer panicked; reopen the database",
+            ReadOnlyReason::FeedFailed => "the feed cannot go on; reopen the database",
         })
     }
 }
@@ -63,18 +74,21 @@ pub(crate) struct Condition {
 #[derive(Default)]
 struct ConditionState {
     failed: Option<ReadOnlyReason>,
+    store_failed: bool,
     disk_full: bool,
 }
 
 impl Condition {
     /// Read-only until reopened. The first reason stays.
     pub(crate) fn fail(&self, reason: ReadOnlyReason) {
-        self.state.write().failed.get_or_insert(reason);
+        let mut state = self.state.write();
+        state.failed.get_or_insert(reason);
+        state.store_failed |= reason == ReadOnlyReason::StoreFailed;
     }
 
-    /// Whether it is read-only until reopened.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.state.read().failed.is_some()
+    /// Whether the store has failed, whatever else has.
+    pub(crate) fn has_store_failed(&self) -> bool {
+        self.state.read().store_failed
     }
 
     pub(crate) fn set_disk_full(&self, disk_full: bool) {

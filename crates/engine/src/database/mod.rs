@@ -368,7 +368,7 @@ impl Inner {
         let head = log?;
         store?;
         // A store that a scrub has found wrong has applied everything too.
-        if applied?.sequence != head || self.condition.has_failed() {
+        if applied?.sequence != head || self.condition.has_store_failed() {
             return Err(CloseError::StoreBehind);
         }
         self.meta

@@ -12,7 +12,7 @@ use wellspring_types::Sequence;
 
 use super::{CloseError, Database, Inner};
 use crate::apply::{ApplyQueue, ApplyWorker, MutationLedger};
-use crate::executor::{Patience, Turn, Worker, Working};
+use crate::executor::{Patience, Turn, Worker, Working, caught};
 use crate::feed::{FeedSources, Hub, HubWorker, Ring};
 use crate::health::{Condition, ReadOnlyReason};
 use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker};
@@ -207,6 +207,7 @@ impl Parts {
             hub: Arc::clone(&self.hub),
             ring: Arc::clone(&self.ring),
             sources: self.read.clone(),
+            condition: Arc::clone(&self.condition),
         }
     }
 
@@ -266,7 +267,7 @@ struct ScrubWorker {
 
 impl Worker for ScrubWorker {
     fn turn(&mut self, _patience: Patience) -> Turn {
-        match self.store.scrub_until(&self.stop) {
+        match caught(|| self.store.scrub_until(&self.stop)) {
             Ok(scrub) if scrub.matches() => {
                 tracing::info!(
                     documents = scrub.documents,

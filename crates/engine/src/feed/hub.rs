@@ -20,6 +20,7 @@ use super::queue::{Pushed, Queue};
 use super::ring::Ring;
 use crate::commit::{Commit, DocumentChange};
 use crate::executor::{Next, Patience, Turn, Worker};
+use crate::health::{Condition, ReadOnlyReason};
 use crate::read::{ReadError, Sources};
 
 /// The live subscriptions of a database.
@@ -185,6 +186,7 @@ pub(crate) struct HubWorker {
     pub(crate) hub: Arc<Hub>,
     pub(crate) ring: Arc<Ring>,
     pub(crate) sources: Sources,
+    pub(crate) condition: Arc<Condition>,
 }
 
 impl Worker for HubWorker {
@@ -194,10 +196,12 @@ impl Worker for HubWorker {
             Ok(Ok(turn)) => turn,
             Ok(Err(error)) => {
                 tracing::error!(%error, "the hub cannot go on; live subscriptions end");
+                self.condition.fail(ReadOnlyReason::FeedFailed);
                 Turn::Over
             }
             Err(_panic) => {
                 tracing::error!("the hub panicked; live subscriptions end");
+                self.condition.fail(ReadOnlyReason::FeedFailed);
                 Turn::Over
             }
         };

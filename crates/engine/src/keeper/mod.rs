@@ -4,6 +4,7 @@
 mod retention;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -249,12 +250,17 @@ impl Worker for KeeperWorker {
         if !self.stop.wait(self.interval, patience) {
             return Turn::Over;
         }
-        match self.keeper.round(&self.stop) {
-            Ok(()) => {}
-            Err(SnapshotError::Stopped) => return Turn::Over,
-            Err(error) => {
+        let round = || self.keeper.round(&self.stop);
+        match catch_unwind(AssertUnwindSafe(round)) {
+            Ok(Ok(())) => {}
+            Ok(Err(SnapshotError::Stopped)) => return Turn::Over,
+            Ok(Err(error)) => {
                 self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
                 tracing::error!(%error, "the log is kept as it is: no snapshot, or no room made");
+            }
+            Err(_panic) => {
+                self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+                tracing::error!("the log is kept as it is: the keeper panicked");
             }
         }
         Turn::Done

@@ -142,7 +142,10 @@ impl MetaFile {
 
     /// Has the next opening build the store again, unless the store is closed cleanly.
     pub(crate) fn distrust_store(&self) {
-        if let Err(error) = self.change(|meta| meta.stamp = None) {
+        let mut meta = self.meta.lock();
+        // Also if it cannot be written now: what is written later must not name the store again.
+        meta.stamp = None;
+        if let Err(error) = meta.save(&*self.file_system, &self.data_dir) {
             tracing::error!(%error, "META still names the failed store");
         }
     }

@@ -1,18 +1,19 @@
 //! The writer: takes what is waiting, judges it, appends it as one group, syncs once,
 //! makes it visible, answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
-use wellspring_log::Log;
+use wellspring_log::{AppendError, Log};
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Sequence, Timestamp};
 
 use super::judge::{Judge, Staged};
 use super::recent::Recent;
 use super::space::{Reserve, Space};
-use super::{Commands, Mutations, Ordered};
+use super::{Command, Commands, Mutations, Ordered};
 use crate::apply::ApplyQueue;
 use crate::commit::{CommitError, Group};
 use crate::executor::{Next, Patience, Turn, Worker};
@@ -65,12 +66,17 @@ pub(crate) struct Writer {
     space: Space,
     overlay_bytes_max: usize,
     counters: Arc<WriterCounters>,
+    /// Whether it has left what it was doing: nothing here is to be relied on then.
+    has_panicked: bool,
 }
 
-type Answer = (
-    oneshot::Sender<Result<CommitResult, CommitError>>,
-    Result<CommitResult, CommitError>,
-);
+type Verdict = Result<CommitResult, CommitError>;
+
+/// What somebody who waits is to be told.
+struct Answer {
+    to: oneshot::Sender<Verdict>,
+    verdict: Verdict,
+}
 
 impl Worker for Writer {
     fn turn(&mut self, patience: Patience) -> Turn {
@@ -79,6 +85,11 @@ impl Worker for Writer {
             return Turn::Idle;
         }
         match self.commands.next(patience) {
+            Next::Found(ordered) if self.has_panicked => {
+                // Nothing was done for it.
+                let refused = CommitError::ReadOnly(ReadOnlyReason::WriterFailed);
+                ordered.answer.send(Err(refused)).ok();
+            }
             Next::Found(first) => self.group(first),
             Next::Nothing => return Turn::Idle,
             Next::Over => return Turn::Over,
@@ -87,6 +98,9 @@ impl Worker for Writer {
     }
 
     fn finish(self: Box<Self>) {
+        if self.has_panicked {
+            return; // There is no log that could be closed cleanly.
+        }
         // Who does not wait for it lets it go as a crash would.
         self.closing.send(self.log).ok();
     }
@@ -112,19 +126,50 @@ impl Writer {
             space: Space::new(parts.reserve),
             overlay_bytes_max: parts.overlay_bytes_max,
             counters: parts.counters,
+            has_panicked: false,
         }
     }
 
-    /// Makes a group of what waits, beginning with `first`.
+    /// Makes a group of what waits, beginning with `first`, and answers.
     fn group(&mut self, first: Ordered) {
+        let mut answers = Vec::new();
+        let work = || self.work(first, &mut answers);
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
+            tracing::error!("the writer panicked; read-only until reopened");
+            // Before anyone is told: health must not say something else meanwhile.
+            self.condition.fail(ReadOnlyReason::WriterFailed);
+            self.has_panicked = true;
+            for answer in &mut answers {
+                answer.verdict = Err(CommitError::OutcomeUnknown);
+            }
+        }
+        for answer in answers {
+            // Who does not wait for the answer any more has lost nothing.
+            answer.to.send(answer.verdict).ok();
+        }
+    }
+
+    /// Carries out what waits. What is to be said is left in `answers`: acceptances, and refusals
+    /// and repeats too, as they may rest on what was staged.
+    fn work(&mut self, first: Ordered, answers: &mut Vec<Answer>) {
         self.judge
             .mutations
             .retire(self.judge.read.visible.progress().applied);
         let mut staged = Staged::default();
-        let mut answers = Vec::new();
         let mut next = Some(first);
         while let Some(ordered) = next {
-            answers.push(self.judge(&mut staged, ordered));
+            let Ordered {
+                command,
+                answer: to,
+                _budget,
+            } = ordered;
+            // There before anything is done for it, whatever happens then.
+            let verdict = Err(CommitError::OutcomeUnknown);
+            answers.push(Answer { to, verdict });
+            let verdict = self.judge(&mut staged, &command);
+            if let Some(answer) = answers.last_mut() {
+                answer.verdict = verdict;
+            }
             let full = staged.bytes >= GROUP_BYTES || staged.commits.len() >= GROUP_COMMITS;
             if full {
                 break;
@@ -134,12 +179,17 @@ impl Writer {
                 Next::Nothing | Next::Over => None,
             };
         }
-        self.finish_group(staged, answers);
+        if let Err(error) = self.finish_group(staged) {
+            tracing::error!(%error, "the log cannot be written; read-only until reopened");
+            self.condition.fail(ReadOnlyReason::LogFailed);
+            for answer in answers {
+                answer.verdict = Err(CommitError::OutcomeUnknown);
+            }
+        }
     }
 
-    fn judge(&mut self, staged: &mut Staged, ordered: Ordered) -> Answer {
-        let command = &ordered.command;
-        let verdict = match self.refuses_all() {
+    fn judge(&mut self, staged: &mut Staged, command: &Command) -> Verdict {
+        match self.refuses_all() {
             None => self.judge.judge(staged, command),
             // What was remembered last may be what the log has lost.
             Some(ReadOnlyReason::LogFailed) => {
@@ -150,8 +200,7 @@ impl Writer {
                 Ok(first) => first.ok_or(CommitError::ReadOnly(reason)),
                 Err(reused) => Err(reused),
             },
-        };
-        (ordered.answer, verdict)
+        }
     }
 
     /// Why no commit is taken now, if so.
@@ -160,28 +209,18 @@ impl Writer {
         self.condition.read_only()
     }
 
-    /// Makes what is staged durable, then visible, then answers: acceptances, and refusals and
-    /// repeats too, as they may rest on what was staged.
-    fn finish_group(&mut self, staged: Staged, answers: Vec<Answer>) {
-        if !staged.commits.is_empty() {
-            let began = Instant::now();
-            if let Err(error) = self.log.append(&staged.records) {
-                tracing::error!(%error, "the log cannot be written; read-only until reopened");
-                self.condition.fail(ReadOnlyReason::LogFailed);
-                for (answer, _verdict) in answers {
-                    answer.send(Err(CommitError::OutcomeUnknown)).ok();
-                }
-                return;
-            }
-            let (commits, took) = (staged.commits.len(), began.elapsed());
-            self.counters.appended(commits, staged.bytes, took);
-            self.space.wrote(staged.bytes);
-            self.publish(staged);
+    /// Makes what is staged durable, then visible.
+    fn finish_group(&mut self, staged: Staged) -> Result<(), AppendError> {
+        if staged.commits.is_empty() {
+            return Ok(());
         }
-        for (answer, verdict) in answers {
-            // Who does not wait for the answer any more has lost nothing.
-            answer.send(verdict).ok();
-        }
+        let began = Instant::now();
+        self.log.append(&staged.records)?;
+        let (commits, took) = (staged.commits.len(), began.elapsed());
+        self.counters.appended(commits, staged.bytes, took);
+        self.space.wrote(staged.bytes);
+        self.publish(staged);
+        Ok(())
     }
 
     fn publish(&self, staged: Staged) {

@@ -10,6 +10,7 @@
 mod common;
 
 mod commits;
+mod faults;
 mod feeds;
 mod filters;
 mod model;

@@ -12,7 +12,7 @@ use wellspring_types::write::{CommitRequest, CommitResult, Write};
 use wellspring_types::{Data, Document, DocumentPath, Filter, Sequence};
 
 /// Longer than anything here takes, so that a hang is a failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Fixture {
     pub(crate) database: Database,
