@@ -34,7 +34,8 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `executor` | who does the work: a thread for each worker, or a simulation in turns |
-//! | `keeper` | its worker makes snapshots of the log and drops what is no longer kept |
+//! | `floors` | which changes are no longer offered: documents, moved by commits |
+//! | `keeper` | its worker makes snapshots of the log, has floors moved, and drops what is below them |
 //! | `open` | META, the lock, recovery, rebuilding the store from the log |
 //! | `pipeline` | the writer's thread: check, append, sync, make visible, acknowledge |
 //! | `visible` | the overlay: what is visible and not yet in the store |
@@ -50,6 +51,7 @@ mod commit;
 mod database;
 mod executor;
 mod feed;
+mod floors;
 mod health;
 mod keeper;
 mod open;
@@ -65,10 +67,11 @@ pub use commit::{CommitError, EffectError};
 pub use database::{CloseError, Database};
 pub use executor::{Executor, Panicked, Patience, Threads, Turn, Worker, Working};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
+pub use floors::{CollectionFloor, FloorError, FloorMove, FloorMoved};
 pub use health::{Health, ReadOnlyReason};
 pub use keeper::Kept;
 pub use open::{MetaError, OpenError, OpenProgress, SledStores, Stamp, Stores};
-pub use options::{Clock, Options, SystemClock};
+pub use options::{Clock, CollectionRetention, Options, SystemClock};
 pub use read::ReadError;
 pub use statistics::{
     Distribution, Statistics, Subscriber, SubscriptionState, SubscriptionStatistics,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use wellspring_log::{FileSystem, LocalFileSystem};
-use wellspring_types::{Timestamp, limits};
+use wellspring_types::{CollectionPattern, Timestamp, limits};
 
 use crate::executor::{Executor, Threads};
 use crate::open::{SledStores, Stores};
@@ -48,6 +48,9 @@ pub struct Options {
     /// Bytes of the log beyond which the oldest changes go: whole segments, and only behind a
     /// snapshot. `None`: none go.
     pub retention_bytes_max: Option<u64>,
+    /// How long changes of single collections are offered: the first that stands for a collection
+    /// counts.
+    pub collection_retention: Vec<CollectionRetention>,
     /// How often it is looked whether a snapshot is due, or something of the log is to go.
     pub keeper_interval_ms: u64,
     /// Where commits take their time from.
@@ -82,6 +85,7 @@ impl Options {
             snapshot_run_bytes: 64 << 20,
             retention_age_ms_max: None,
             retention_bytes_max: None,
+            collection_retention: Vec::new(),
             keeper_interval_ms: 1_000,
             clock: Arc::new(SystemClock),
             file_system: Arc::new(LocalFileSystem),
@@ -97,6 +101,21 @@ impl fmt::Debug for Options {
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
     }
+}
+
+/// How long changes of some collections are offered, where that is shorter than for the whole
+/// database. It frees no space: the log is dropped by the settings of the whole. Changes are
+/// withheld up to an eighth later than this says, so that a floor moves by steps that are worth a
+/// commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CollectionRetention {
+    /// The collections.
+    pub collections: CollectionPattern,
+    /// How long, in milliseconds of commit time against the newest commit of the database. `None`:
+    /// for ever.
+    pub age_ms_max: Option<u64>,
+    /// How many changes of the collection are offered, at least. `None`: all.
+    pub changes_max: Option<u64>,
 }
 
 /// Tells the time that commits are stamped with.

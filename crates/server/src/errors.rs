@@ -41,9 +41,10 @@ pub(crate) fn commit(error: &CommitError) -> WireError {
         CommitError::MutationIdReused { .. } => told(Code::MutationIdReused),
         CommitError::ReadOnly(_) => told(Code::ReadOnly).after_ms(READ_ONLY_AFTER_MS),
         CommitError::OutcomeUnknown | CommitError::Closed => told(Code::Unavailable),
-        CommitError::NoWrites | CommitError::PathTwice { .. } | CommitError::ReadAhead { .. } => {
-            told(Code::InvalidArgument)
-        }
+        CommitError::NoWrites
+        | CommitError::Reserved { .. }
+        | CommitError::PathTwice { .. }
+        | CommitError::ReadAhead { .. } => told(Code::InvalidArgument),
         other => internal(other),
     }
 }
@@ -74,6 +75,9 @@ fn internal(error: &(dyn std::error::Error + 'static)) -> WireError {
 pub(crate) fn subscribe(error: &SubscribeError) -> WireError {
     match error {
         SubscribeError::Token(reason) => token(reason),
+        SubscribeError::TokenExpired { .. } => {
+            WireError::new(Code::TokenExpired, error.to_string())
+        }
         SubscribeError::CheckpointInterval => WireError::invalid_argument(error.to_string()),
         other => internal(other),
     }

@@ -333,6 +333,7 @@ fn options(config: &Config) -> Options {
     options.reserve_bytes = config.reserve_bytes;
     options.retention_age_ms_max = Some(config.retention_age_ms_max).filter(|&most| most > 0);
     options.retention_bytes_max = Some(config.retention_bytes_max).filter(|&most| most > 0);
+    options.collection_retention = config.collection_retention();
     options.snapshot_log_bytes_min = config.snapshot_log_bytes_min;
     options.keeper_interval_ms = config.keeper_interval_ms;
     options.mutation_ids_max = config.mutation_ids_max;

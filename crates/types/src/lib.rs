@@ -15,6 +15,7 @@ mod document;
 mod field;
 mod identity;
 mod path;
+mod pattern;
 mod time;
 
 pub use data::Data;
@@ -24,4 +25,5 @@ pub use filter::{Filter, FilterError};
 pub use identity::{CollectionId, Epoch, MutationId, MutationIdError, ResumeToken, Sequence};
 pub use json::{JsonError, Number, NumberError, Object, Value};
 pub use path::{CollectionPath, DocumentPath, PathError};
+pub use pattern::CollectionPattern;
 pub use time::{Timestamp, TimestampError};

@@ -101,7 +101,13 @@ fn check_segment(path: &str, segment: &str) -> Result<(), PathError> {
     if segment.chars().any(char::is_control) {
         return Err(PathError::ControlCharacter { path: path.into() });
     }
-    if segment.starts_with("__") {
+    Ok(())
+}
+
+/// Checks a segment that a client names.
+fn check_named(path: &str, segment: &str) -> Result<(), PathError> {
+    check_segment(path, segment)?;
+    if is_reserved(segment) {
         return Err(PathError::Reserved {
             segment: segment.into(),
         });
@@ -109,20 +115,48 @@ fn check_segment(path: &str, segment: &str) -> Result<(), PathError> {
     Ok(())
 }
 
+fn is_reserved(segment: &str) -> bool {
+    segment.starts_with("__")
+}
+
+type CheckSegment = fn(&str, &str) -> Result<(), PathError>;
+
 /// Checks every rule but the parity of the segments, whose number it returns.
-fn check(path: &str) -> Result<usize, PathError> {
+fn check(path: &str, segment_of: CheckSegment) -> Result<usize, PathError> {
     if path.len() > PATH_BYTES_MAX {
         return Err(PathError::TooLong { bytes: path.len() });
     }
     let mut segments = 0;
     for segment in path.split('/') {
-        check_segment(path, segment)?;
+        segment_of(path, segment)?;
         segments += 1;
     }
     Ok(segments)
 }
 
 impl CollectionPath {
+    /// A path as the database's own files have it, in which reserved segments are allowed: those of
+    /// the collections that the database keeps for itself. What clients name is parsed instead.
+    ///
+    /// # Errors
+    /// If it is not a path of a collection.
+    pub fn from_stored(path: &str) -> Result<CollectionPath, PathError> {
+        CollectionPath::checked(path, check_segment)
+    }
+
+    fn checked(path: &str, segment: CheckSegment) -> Result<CollectionPath, PathError> {
+        if check(path, segment)? % 2 == 0 {
+            return Err(PathError::NotACollection { path: path.into() });
+        }
+        Ok(CollectionPath(path.into()))
+    }
+
+    /// Whether a segment is reserved, so that no client can name it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.split('/').any(is_reserved)
+    }
+
     /// The whole path.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -134,7 +168,7 @@ impl CollectionPath {
     /// # Errors
     /// If `id` is not a segment, or the path becomes too long.
     pub fn document(&self, id: &str) -> Result<DocumentPath, PathError> {
-        check_segment(id, id)?;
+        check_named(id, id)?;
         let path = self.join(id);
         if path.text.len() > PATH_BYTES_MAX {
             return Err(PathError::TooLong {
@@ -172,14 +206,36 @@ impl FromStr for CollectionPath {
     type Err = PathError;
 
     fn from_str(path: &str) -> Result<Self, PathError> {
-        if check(path)? % 2 == 0 {
-            return Err(PathError::NotACollection { path: path.into() });
-        }
-        Ok(CollectionPath(path.into()))
+        CollectionPath::checked(path, check_named)
     }
 }
 
 impl DocumentPath {
+    /// A path as the database's own files have it: see [`CollectionPath::from_stored`].
+    ///
+    /// # Errors
+    /// If it is not a path of a document.
+    pub fn from_stored(path: &str) -> Result<DocumentPath, PathError> {
+        DocumentPath::checked(path, check_segment)
+    }
+
+    fn checked(path: &str, segment: CheckSegment) -> Result<DocumentPath, PathError> {
+        if check(path, segment)? % 2 == 1 {
+            return Err(PathError::NotADocument { path: path.into() });
+        }
+        let collection_bytes = path_bytes(path.rfind('/').unwrap_or(0));
+        Ok(DocumentPath {
+            text: path.into(),
+            collection_bytes,
+        })
+    }
+
+    /// Whether a segment is reserved, so that no client can name it.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.text.split('/').any(is_reserved)
+    }
+
     /// The whole path.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -209,14 +265,7 @@ impl FromStr for DocumentPath {
     type Err = PathError;
 
     fn from_str(path: &str) -> Result<Self, PathError> {
-        if check(path)? % 2 == 1 {
-            return Err(PathError::NotADocument { path: path.into() });
-        }
-        let collection_bytes = path_bytes(path.rfind('/').unwrap_or(0));
-        Ok(DocumentPath {
-            text: path.into(),
-            collection_bytes,
-        })
+        DocumentPath::checked(path, check_named)
     }
 }
 
@@ -294,6 +343,22 @@ mod tests {
         ));
         let long = ["x".repeat(256).as_str(); 4].join("/");
         assert!(matches!(error(&long), PathError::TooLong { bytes: 1027 }));
+    }
+
+    #[test]
+    fn what_is_stored_may_have_reserved_segments_and_nothing_else_that_clients_may_not_name() {
+        let floors = CollectionPath::from_stored("__floors").unwrap();
+        assert!(floors.is_reserved());
+        assert!(floors.join("__x").is_reserved());
+        let path = DocumentPath::from_stored("rooms/1/__texts/2").unwrap();
+        assert_eq!(path.collection_str(), "rooms/1/__texts");
+        assert!(!"rooms/1".parse::<DocumentPath>().unwrap().is_reserved());
+        for refused in ["", "a//b", "a/../b", "__a/*/b", "__a/b"] {
+            assert!(CollectionPath::from_stored(refused).is_err(), "{refused}");
+        }
+        assert!(DocumentPath::from_stored("__floors").is_err());
+        assert!("__floors".parse::<CollectionPath>().is_err());
+        assert!(floors.document("__x").is_err(), "an id that a client names");
     }
 
     #[test]

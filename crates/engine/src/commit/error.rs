@@ -31,6 +31,12 @@ pub enum CommitError {
         /// How many.
         reads: usize,
     },
+    /// A write of a document that the database keeps for itself.
+    #[error("{path} is reserved: it is the database's own")]
+    Reserved {
+        /// The document.
+        path: DocumentPath,
+    },
     /// Two writes of one document.
     #[error("{path} is written twice; a commit writes each document once")]
     PathTwice {

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod fault_tests;
+mod floors;
 mod start;
 mod statistics;
 
@@ -45,7 +46,7 @@ pub struct Database {
 struct Inner {
     read: Sources,
     feed: Arc<FeedSources>,
-    pipeline: Pipeline,
+    pipeline: Arc<Pipeline>,
     ring: Arc<Ring>,
     writer_counters: Arc<WriterCounters>,
     condition: Arc<Condition>,
@@ -124,6 +125,7 @@ impl Database {
             digest,
             stamped: self.inner.clock.now(),
             reads_checked,
+            frees_space: false,
         };
         self.inner.pipeline.order(command).await
     }
@@ -149,6 +151,9 @@ impl Database {
         let visible = self.visible();
         let sealer = &self.inner.feed.sealer;
         let mut planned = read::plan_query(query, sealer, visible, self.inner.bounds)?;
+        if !planned.is_first() && planned.pin < self.floor() {
+            return Err(ReadError::CursorExpired);
+        }
         let cancelled = Cancelled::default();
         let _on_drop = cancelled.on_drop();
         for _attempt in 0..QUERY_ATTEMPTS {
@@ -301,6 +306,10 @@ fn check_request(request: &CommitRequest) -> Result<(), CommitError> {
     if reads > limits::COMMIT_READS_MAX {
         return Err(CommitError::TooManyReads { reads });
     }
+    if let Some(write) = request.writes.iter().find(|write| write.path.is_reserved()) {
+        let path = write.path.clone();
+        return Err(CommitError::Reserved { path });
+    }
     let mut paths = HashSet::with_capacity(writes);
     match request
         .writes
@@ -339,8 +348,11 @@ fn check_read(
     let conflict = || CommitError::Conflict {
         what: collection.as_str().into(),
     };
+    // What is not kept any more may have changed.
+    if *at < sources.floor_of_all() {
+        return Err(conflict());
+    }
     for record in sources.log.read(*at, visible, Some(id)) {
-        // What is not kept any more may have changed.
         let record = record.map_err(|_not_kept| conflict())?;
         let commit = Commit::from_record(record, &sources.collections).ok_or_else(conflict)?;
         let changed = |change| matches(filter.as_ref(), change).any();

@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
-use wellspring_log::{Log, Snapshot, Snapshots, Trimmer};
-use wellspring_store::{Applied, StoreError};
+use wellspring_log::{Log, LogReader, Snapshot, Snapshots, Trimmer};
+use wellspring_store::{Applied, Store, StoreError};
 use wellspring_types::Sequence;
 
 use super::{CloseError, Database, Inner};
 use crate::apply::{ApplyQueue, ApplyWorker, MutationLedger};
+use crate::collections::Collections;
 use crate::executor::{Patience, Turn, Worker, Working, caught};
 use crate::feed::{FeedSources, Hub, HubWorker, Ring};
+use crate::floors::Floors;
 use crate::health::{Condition, ReadOnlyReason};
 use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker};
 use crate::open::{Lock, MetaFile, OpenError, Opened};
 use crate::options::Options;
-use crate::pipeline::{self, Commands, Memory, Mutations, Reserve, Writer, WriterParts};
+use crate::pipeline::{self, Commands, Memory, Mutations, Pipeline, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
 use crate::statistics::{Tracker, WriterCounters};
 use crate::store::OpenStore;
@@ -65,6 +67,7 @@ impl Running {
 /// What the workers share.
 struct Parts {
     read: Sources,
+    pipeline: Arc<Pipeline>,
     meta: MetaFile,
     condition: Arc<Condition>,
     hub: Arc<Hub>,
@@ -73,6 +76,23 @@ struct Parts {
     options: Options,
     applied: Applied,
     writer_counters: Arc<WriterCounters>,
+}
+
+/// What is read from, of a database whose store has everything of its log.
+fn sources(
+    log: LogReader,
+    store: Box<dyn Store>,
+    collections: Collections,
+) -> Result<Sources, OpenError> {
+    let collections = Arc::new(collections);
+    let floors = Floors::load(&*store, Arc::clone(&collections))?;
+    Ok(Sources {
+        visible: Arc::new(Visible::new(log.head())),
+        log,
+        store: Arc::new(OpenStore::new(store)),
+        collections,
+        floors: Arc::new(floors),
+    })
 }
 
 /// Starts a database over what was opened.
@@ -84,13 +104,10 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         applied.sequence, head,
         "the store was brought up to the log"
     );
+    let (pipeline, commands) = pipeline::channel();
     let parts = Parts {
-        read: Sources {
-            log: reader,
-            store: Arc::new(OpenStore::new(opened.store)),
-            visible: Arc::new(Visible::new(head)),
-            collections: Arc::new(opened.collections),
-        },
+        read: sources(reader, opened.store, opened.collections)?,
+        pipeline: Arc::new(pipeline),
         meta: opened.meta,
         condition: Arc::new(Condition::default()),
         hub: Arc::new(Hub::new(head)),
@@ -100,7 +117,6 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         applied,
         writer_counters: Arc::default(),
     };
-    let (pipeline, commands) = pipeline::channel();
     let stop_scrub = Arc::new(AtomicBool::new(false));
     let stop_keeper = Arc::new(KeeperStop::default());
     let keeper = parts.keeper(opened.snapshots, opened.snapshot, opened.log.trimmer());
@@ -136,7 +152,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
             changed_bytes_max: parts.options.exact_read_bytes_max,
         },
         read: parts.read,
-        pipeline,
+        pipeline: parts.pipeline,
         ring: parts.ring,
         writer_counters: parts.writer_counters,
         condition: parts.condition,
@@ -215,9 +231,9 @@ impl Parts {
         let parts = KeeperParts {
             snapshots,
             newest,
-            log: self.read.log.clone(),
+            read: self.read.clone(),
             trimmer,
-            visible: Arc::clone(&self.read.visible),
+            pipeline: Arc::clone(&self.pipeline),
             hub: Arc::clone(&self.hub),
             reserve: self.reserve(),
         };

@@ -21,7 +21,8 @@ impl Database {
             visible,
             applied: read.visible.progress().applied,
             handed_out,
-            oldest: read.log.oldest(),
+            oldest: self.floor().next(),
+            collection_floors: count(read.floors.count()),
             overlay_bytes: count(read.visible.pending_bytes()),
             ring_bytes: count(inner.ring.bytes()),
             subscriptions: feed.tracker.totals(visible, handed_out),
@@ -40,6 +41,10 @@ impl Database {
     pub fn subscriptions(&self) -> Vec<SubscriptionStatistics> {
         let handed_out = *self.handed_out().borrow();
         let tracker = &self.inner.feed.tracker;
-        tracker.list(self.visible(), handed_out)
+        let mut all = tracker.list(self.visible(), handed_out);
+        for one in &mut all {
+            one.floor = self.inner.read.floor(&one.collection);
+        }
+        all
     }
 }

@@ -20,6 +20,7 @@ use super::queue::{Pushed, Queue};
 use super::ring::Ring;
 use crate::commit::{Commit, DocumentChange};
 use crate::executor::{Next, Patience, Turn, Worker};
+use crate::floors::{self, Concerned, FloorMove};
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::{ReadError, Sources};
 
@@ -144,6 +145,10 @@ impl Hub {
             );
             live.hand_out(commit, &mut to_wake);
             live.handed_out = commit.seq;
+            // A position before a floor is of no use to a client that comes back.
+            for concerned in floors::concerned(commit) {
+                live.checkpoint(&concerned, &mut to_wake);
+            }
         }
         let handed_out = live.handed_out;
         drop(live);
@@ -154,14 +159,21 @@ impl Hub {
         }
     }
 
-    /// Puts a checkpoint behind everything that was handed out into every queue.
-    pub(crate) fn checkpoint_all(&self) {
+    /// Puts a checkpoint behind everything that was handed out into the queue of everyone whom
+    /// these moves of floors concern, before they are made.
+    pub(crate) fn checkpoint_before(&self, moves: &[FloorMove]) {
+        let mut to_wake = Vec::new();
         let live = self.live.lock();
-        let queues = live.collections.values().flat_map(Audience::queues);
-        for queue in queues {
-            if queue.push_checkpoint(live.handed_out) == Pushed::Wake {
-                queue.wake();
-            }
+        for one in moves {
+            let collection = one.collection.as_ref();
+            let concerned = collection.map_or(Concerned::Everybody, |collection| {
+                Concerned::Collection(collection.as_str().into())
+            });
+            live.checkpoint(&concerned, &mut to_wake);
+        }
+        drop(live);
+        for queue in to_wake {
+            queue.wake();
         }
     }
 
@@ -217,6 +229,22 @@ impl Live {
         self.collections
             .entry(collection.as_str().into())
             .or_default()
+    }
+
+    fn checkpoint(&self, concerned: &Concerned, to_wake: &mut Vec<Arc<Queue>>) {
+        let of_one;
+        let audiences: &mut dyn Iterator<Item = &Audience> = match concerned {
+            Concerned::Everybody => &mut self.collections.values(),
+            Concerned::Collection(collection) => {
+                of_one = self.collections.get(collection);
+                &mut of_one.into_iter()
+            }
+        };
+        for queue in audiences.flat_map(Audience::queues) {
+            if queue.push_checkpoint(self.handed_out) == Pushed::Wake {
+                to_wake.push(Arc::clone(queue));
+            }
+        }
     }
 
     fn hand_out(&self, commit: &Commit, to_wake: &mut Vec<Arc<Queue>>) {

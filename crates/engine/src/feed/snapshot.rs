@@ -19,6 +19,8 @@ pub(super) struct Snapshot {
     collection: CollectionPath,
     view: Arc<View>,
     moving: Option<Moving>,
+    /// A page was read since it was last moved.
+    has_read: bool,
 }
 
 /// The move to a later pin: what was sent already is brought up to it.
@@ -54,6 +56,7 @@ impl Snapshot {
             collection,
             view,
             moving: None,
+            has_read: false,
         }
     }
 
@@ -80,6 +83,15 @@ impl Snapshot {
         }
     }
 
+    /// Moves to `to`, unless it has read nothing since it was moved last: however fast it has to
+    /// move, it comes to its end.
+    pub(super) fn keep_up(&mut self, to: Sequence) {
+        if self.moving.is_none() && (self.has_read || self.exact.cursor().is_none()) {
+            self.move_to(to);
+            self.has_read = false;
+        }
+    }
+
     pub(super) fn step(&mut self, sources: &Sources, sealer: &Sealer) -> Result<Step, ReadError> {
         if self.moving.is_some() {
             return self.step_move(sources, sealer).map(Step::Messages);
@@ -89,6 +101,7 @@ impl Snapshot {
             Err(Overrun::Budget) => return Ok(Step::Overrun),
             Err(Overrun::Failed(error)) => return Err(error),
         };
+        self.has_read = true;
         let documents = page.documents.into_iter();
         let documents = documents.filter_map(|document| show(&self.view, document));
         let messages = self.messages(documents, sealer);

@@ -1,6 +1,8 @@
-//! The keeper: a thread that makes snapshots of the log and drops what is no longer kept of it,
-//! beside everything else and at nobody's expense: what fails here is logged and tried again.
+//! The keeper: a thread that makes snapshots of the log, moves the floors as settings ask, and drops
+//! what is below them, beside everything else and at nobody's expense: what fails here is logged
+//! and tried again.
 
+mod marks;
 mod retention;
 
 use std::collections::VecDeque;
@@ -12,19 +14,24 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 use wellspring_log::{
-    LogReader, SegmentSpan, Snapshot, SnapshotError, SnapshotPlan, Snapshots, Trimmer,
+    ReadError, SegmentSpan, Snapshot, SnapshotError, SnapshotPlan, Snapshots, Trimmer,
 };
-use wellspring_types::Sequence;
+use wellspring_types::{Sequence, limits};
 
+use crate::commit::CommitError;
 use crate::executor::{Patience, Turn, Worker};
 use crate::feed::Hub;
+use crate::floors::FloorMove;
 use crate::options::Options;
-use crate::pipeline::{self, Reserve};
-use crate::visible::Visible;
+use crate::pipeline::{self, Answered, Pipeline, Reserve};
+use crate::read::Sources;
+use marks::Marks;
 use retention::Retention;
 
-/// Rounds that are let pass after a snapshot could not be made.
+/// Rounds that are let pass after something has failed.
 const ROUNDS_AFTER_FAILURE: u32 = 60;
+/// Bytes of the log that a round reads for the floors of collections: all that is new, as a rule.
+const READ_BYTES: usize = 256 << 20;
 
 /// What is kept of a database's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +41,19 @@ pub struct Kept {
     pub snapshot: Sequence,
     /// The first commit in the log.
     pub oldest: Sequence,
+    /// The last sequence whose changes are no longer offered, of any collection.
+    pub floor: Sequence,
+}
+
+/// Why a round was given up.
+#[derive(Debug, thiserror::Error)]
+enum KeeperError {
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error("the log could not be read: {0}")]
+    Read(#[from] ReadError),
+    #[error("the floors could not be moved: {0}")]
+    Floors(#[from] CommitError),
 }
 
 /// What the keeper works with.
@@ -41,9 +61,9 @@ pub(crate) struct KeeperParts {
     pub(crate) snapshots: Snapshots,
     /// The newest snapshot.
     pub(crate) newest: Option<Snapshot>,
-    pub(crate) log: LogReader,
+    pub(crate) read: Sources,
     pub(crate) trimmer: Trimmer,
-    pub(crate) visible: Arc<Visible>,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) reserve: Reserve,
 }
@@ -56,8 +76,13 @@ pub(crate) struct Keeper {
     mutation_ids_max: u64,
     /// The full segments of the log, ascending.
     segments: VecDeque<SegmentSpan>,
-    /// Segments through here are dropped in the next round.
-    announced: Option<Sequence>,
+    /// What the next round moves.
+    announced: Vec<FloorMove>,
+    /// The command that moves floors, until it is answered.
+    moving: Option<Answered>,
+    marks: Marks,
+    /// Everything up to here is in `marks`.
+    marked: Sequence,
     rounds_to_wait: u32,
     kept: watch::Sender<Kept>,
 }
@@ -92,12 +117,19 @@ impl KeeperStop {
     }
 }
 
+impl KeeperParts {
+    fn kept(&self) -> Kept {
+        Kept {
+            snapshot: sequence(self.newest.as_ref()),
+            oldest: self.read.log.oldest(),
+            floor: self.read.floor_of_all(),
+        }
+    }
+}
+
 impl Keeper {
     pub(crate) fn new(parts: KeeperParts, options: &Options) -> Keeper {
-        let kept = Kept {
-            snapshot: sequence(parts.newest.as_ref()),
-            oldest: parts.log.oldest(),
-        };
+        let kept = parts.kept();
         Keeper {
             parts,
             retention: Retention {
@@ -107,7 +139,10 @@ impl Keeper {
             snapshot_log_bytes_min: options.snapshot_log_bytes_min,
             mutation_ids_max: options.mutation_ids_max,
             segments: VecDeque::new(),
-            announced: None,
+            announced: Vec::new(),
+            moving: None,
+            marks: Marks::new(options.collection_retention.clone()),
+            marked: Sequence::ZERO,
             rounds_to_wait: 0,
             kept: watch::Sender::new(kept),
         }
@@ -117,7 +152,7 @@ impl Keeper {
         self.kept.subscribe()
     }
 
-    fn round(&mut self, stop: &KeeperStop) -> Result<(), SnapshotError> {
+    fn round(&mut self, stop: &KeeperStop) -> Result<(), KeeperError> {
         if self.rounds_to_wait > 0 {
             self.rounds_to_wait -= 1;
             return Ok(());
@@ -127,24 +162,24 @@ impl Keeper {
             self.make_snapshot(stop)?;
         }
         self.drop_segments()?;
+        if self.have_moved()? && !self.move_floors() {
+            self.announce_floors(stop)?;
+        }
         self.kept.send_if_modified(|kept| {
-            let now = Kept {
-                snapshot: sequence(self.parts.newest.as_ref()),
-                oldest: self.parts.log.oldest(),
-            };
+            let now = self.parts.kept();
             std::mem::replace(kept, now) != now
         });
         Ok(())
     }
 
     /// Takes note of segments that are full by now.
-    fn look_at_segments(&mut self) -> Result<(), SnapshotError> {
+    fn look_at_segments(&mut self) -> Result<(), KeeperError> {
         let known = self
             .segments
             .back()
             .map_or(Sequence::ZERO, |span| span.last);
-        self.segments
-            .extend(self.parts.trimmer.full_segments(known)?);
+        let full = self.parts.trimmer.full_segments(known);
+        self.segments.extend(full.map_err(SnapshotError::from)?);
         Ok(())
     }
 
@@ -166,7 +201,7 @@ impl Keeper {
     }
 
     fn make_snapshot(&mut self, stop: &KeeperStop) -> Result<(), SnapshotError> {
-        let through = self.parts.visible.sequence();
+        let through = self.parts.read.visible.sequence();
         if !self.has_room() {
             self.rounds_to_wait = ROUNDS_AFTER_FAILURE;
             tracing::warn!(%through, "no room for a snapshot: it would take from the reserve");
@@ -181,11 +216,11 @@ impl Keeper {
             stop: &stop.stop,
         };
         let newest = parts.newest.as_ref();
-        let made = match parts.snapshots.make(&parts.log, &plan(newest)) {
+        let made = match parts.snapshots.make(&parts.read.log, &plan(newest)) {
             // The log may still have everything.
             Err(SnapshotError::Damaged(damage)) if newest.is_some() && self.log_is_whole() => {
                 tracing::error!(%damage, "the snapshot before is damaged; one is made from the log");
-                parts.snapshots.make(&parts.log, &plan(None))?
+                parts.snapshots.make(&parts.read.log, &plan(None))?
             }
             made => made?,
         };
@@ -201,7 +236,7 @@ impl Keeper {
     }
 
     fn log_is_whole(&self) -> bool {
-        self.parts.log.oldest() == Sequence(1)
+        self.parts.read.log.oldest() == Sequence(1)
     }
 
     /// Whether a snapshot, and what it takes to make one, leave the reserve alone.
@@ -214,25 +249,111 @@ impl Keeper {
         free.is_none_or(|free| free >= reserve)
     }
 
-    /// Drops what the round before has announced, and announces what the next one drops: a quiet
-    /// subscription gets a checkpoint before its position is no longer kept.
-    fn drop_segments(&mut self) -> Result<(), SnapshotError> {
-        if let (Some(floor), Some(newest)) = (self.announced.take(), &self.parts.newest) {
-            let dropped = self.parts.trimmer.truncate_through(floor, newest)?;
-            if dropped > 0 {
-                let oldest = self.parts.log.oldest();
-                tracing::info!(%oldest, segments = dropped, "dropped the oldest of the log");
-                self.segments.retain(|span| span.first >= oldest);
-            }
-        }
-        let last_time = self.parts.log.last_time();
+    /// Drops the segments that lie below the floor: it is visible since an earlier round.
+    fn drop_segments(&mut self) -> Result<(), KeeperError> {
+        let Some(newest) = &self.parts.newest else {
+            return Ok(());
+        };
         // The hub reads what fell off its ring from the log: that must stay.
-        let handed_out = *self.parts.hub.handed_out().borrow();
+        let floor = self.parts.read.floors.all().min(self.handed_out());
+        let mut segments = self.segments.iter();
+        if segments.next().is_none_or(|oldest| oldest.last > floor) {
+            return Ok(());
+        }
+        let dropped = self.parts.trimmer.truncate_through(floor, newest);
+        if dropped.map_err(SnapshotError::from)? > 0 {
+            let oldest = self.parts.read.log.oldest();
+            tracing::info!(%oldest, "dropped the oldest of the log");
+            self.segments.retain(|span| span.first >= oldest);
+        }
+        Ok(())
+    }
+
+    fn handed_out(&self) -> Sequence {
+        *self.parts.hub.handed_out().borrow()
+    }
+
+    /// Hands over the command that moves the floors which the round before has announced; false
+    /// if there is none.
+    fn move_floors(&mut self) -> bool {
+        let command = self.parts.read.floors.command(&self.announced);
+        self.announced.clear();
+        self.moving = command.and_then(|command| self.parts.pipeline.hand_over(command));
+        self.moving.is_some()
+    }
+
+    /// Whether the last command that moved floors was carried out.
+    fn have_moved(&mut self) -> Result<bool, CommitError> {
+        let Some(moving) = &mut self.moving else {
+            return Ok(true);
+        };
+        let Some(answer) = moving.look() else {
+            return Ok(false);
+        };
+        self.moving = None;
+        match answer {
+            Ok(committed) => {
+                let floor = self.parts.read.floors.all();
+                tracing::debug!(seq = %committed.seq, %floor, "moved floors");
+                Ok(true)
+            }
+            // An operator was faster: what is still wanted is announced again.
+            Err(CommitError::PreconditionFailed { .. }) => Ok(true),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// Announces the floors that the next round moves: a quiet subscription gets a checkpoint
+    /// before its position is no longer offered.
+    fn announce_floors(&mut self, stop: &KeeperStop) -> Result<(), KeeperError> {
+        let handed_out = self.handed_out();
+        let last_time = self.parts.read.log.last_time();
         let most = sequence(self.parts.newest.as_ref()).min(handed_out);
         let segments = self.segments.iter().copied();
-        if let Some(floor) = self.retention.floor(segments, last_time, most) {
-            self.parts.hub.checkpoint_all();
-            self.announced = Some(floor);
+        let floor = self.retention.floor(segments, last_time, most);
+        let floor = floor.filter(|floor| *floor > self.parts.read.floors.all());
+        self.announced.extend(floor.map(|through| FloorMove {
+            collection: None,
+            through,
+        }));
+        if !self.marks.is_idle() {
+            self.read_on(handed_out, stop)?;
+            let (floors, collections) = (&self.parts.read.floors, &self.parts.read.collections);
+            let room = limits::COMMIT_WRITES_MAX - self.announced.len();
+            let due = self.marks.due(last_time, room, |id| floors.of_number(id));
+            let due = due.into_iter().filter_map(|(id, through)| {
+                let collection = Some(collections.path(id)?);
+                Some(FloorMove {
+                    collection,
+                    through,
+                })
+            });
+            self.announced.extend(due);
+        }
+        if !self.announced.is_empty() {
+            self.parts.hub.checkpoint_before(&self.announced);
+        }
+        Ok(())
+    }
+
+    /// Reads what has become visible since the last round, or since the log begins.
+    fn read_on(&mut self, through: Sequence, stop: &KeeperStop) -> Result<(), KeeperError> {
+        let read = &self.parts.read;
+        self.marked = self.marked.max(Sequence(read.log.oldest().0 - 1));
+        let mut bytes = 0;
+        for record in read.log.read(self.marked, through, None) {
+            let record = record?;
+            for change in &record.changes {
+                let collection = change.collection;
+                let place = (record.sequence, record.time);
+                self.marks
+                    .note(collection, place, || read.collections.path(collection));
+            }
+            self.marked = record.sequence;
+            bytes += record.encoded_bytes();
+            if bytes >= READ_BYTES || stop.is_set() {
+                break;
+            }
         }
         Ok(())
     }
@@ -253,7 +374,7 @@ impl Worker for KeeperWorker {
         let round = || self.keeper.round(&self.stop);
         match catch_unwind(AssertUnwindSafe(round)) {
             Ok(Ok(())) => {}
-            Ok(Err(SnapshotError::Stopped)) => return Turn::Over,
+            Ok(Err(KeeperError::Snapshot(SnapshotError::Stopped))) => return Turn::Over,
             Ok(Err(error)) => {
                 self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
                 tracing::error!(%error, "the log is kept as it is: no snapshot, or no room made");

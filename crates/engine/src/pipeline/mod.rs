@@ -50,13 +50,30 @@ pub(crate) struct Command {
     /// Its reads by query were found unchanged through here, and the writer checks what came
     /// later; or they were not, and it is refused unless it is a repeat.
     pub(crate) reads_checked: Result<Sequence, CommitError>,
+    /// Whether it helps to free space on the disk, so that it is taken while others are refused
+    /// for the lack of it.
+    pub(crate) frees_space: bool,
 }
 
 /// A command, where its answer goes, and its share of the budget.
 struct Ordered {
     command: Command,
     answer: oneshot::Sender<Result<CommitResult, CommitError>>,
-    _budget: OwnedSemaphorePermit,
+    _budget: Option<OwnedSemaphorePermit>,
+}
+
+/// What becomes of a command that was handed over.
+pub(crate) struct Answered(oneshot::Receiver<Result<CommitResult, CommitError>>);
+
+impl Answered {
+    /// The answer; `None` while there is none.
+    pub(crate) fn look(&mut self) -> Option<Result<CommitResult, CommitError>> {
+        match self.0.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(CommitError::OutcomeUnknown)),
+        }
+    }
 }
 
 /// The way to the writer.
@@ -108,7 +125,7 @@ impl Pipeline {
         let ordered = Ordered {
             command,
             answer,
-            _budget: budget,
+            _budget: Some(budget),
         };
         let commands = self.commands.lock().clone().ok_or(CommitError::Closed)?;
         commands
@@ -118,6 +135,20 @@ impl Pipeline {
         // The writer answers every command that it took, unless its thread died: then nobody
         // knows how far it came.
         answered.await.unwrap_or(Err(CommitError::OutcomeUnknown))
+    }
+
+    /// Hands over a command of the database's own, of which there are few: beside the budget, and
+    /// without waiting. `None` while too many are waiting.
+    pub(crate) fn hand_over(&self, command: Command) -> Option<Answered> {
+        let (answer, answered) = oneshot::channel();
+        let ordered = Ordered {
+            command,
+            answer,
+            _budget: None,
+        };
+        let commands = self.commands.lock().clone()?;
+        commands.try_send(ordered).ok()?;
+        Some(Answered(answered))
     }
 
     /// Lets nothing more in, and frees who waits. The writer ends once it has answered what it

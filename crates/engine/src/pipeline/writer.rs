@@ -191,6 +191,9 @@ impl Writer {
     fn judge(&mut self, staged: &mut Staged, command: &Command) -> Verdict {
         match self.refuses_all() {
             None => self.judge.judge(staged, command),
+            Some(ReadOnlyReason::DiskFull) if command.frees_space => {
+                self.judge.judge(staged, command)
+            }
             // What was remembered last may be what the log has lost.
             Some(ReadOnlyReason::LogFailed) => {
                 Err(CommitError::ReadOnly(ReadOnlyReason::LogFailed))
@@ -234,6 +237,9 @@ impl Writer {
         }
         let group = Arc::new(Group::new(staged.commits));
         self.judge.read.visible.publish(&group);
+        for commit in &group.commits {
+            self.judge.read.floors.absorb(commit);
+        }
         self.ring.push(Arc::clone(&group));
         self.apply.push(group);
     }

@@ -11,6 +11,7 @@ use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence};
 
 use crate::collections::Collections;
 use crate::commit::Commit;
+use crate::floors::Floors;
 use crate::store::OpenStore;
 use crate::token::TokenError;
 use crate::visible::Visible;
@@ -25,9 +26,21 @@ pub(crate) struct Sources {
     pub(crate) store: Arc<OpenStore>,
     pub(crate) visible: Arc<Visible>,
     pub(crate) collections: Arc<Collections>,
+    pub(crate) floors: Arc<Floors>,
 }
 
 impl Sources {
+    /// The last sequence whose changes of this collection are not offered any more: that of its
+    /// floor, unless the log begins later still, as a restored one may.
+    pub(crate) fn floor(&self, collection: &str) -> Sequence {
+        self.floors.of(collection).max(before(self.log.oldest()))
+    }
+
+    /// The same of every collection.
+    pub(crate) fn floor_of_all(&self) -> Sequence {
+        self.floors.all().max(before(self.log.oldest()))
+    }
+
     /// The commits after `after` through `through`, oldest first; of one collection only those
     /// that change it, with only their changes of it.
     pub(crate) fn commits(
@@ -93,6 +106,11 @@ pub enum ReadError {
     /// The read was given up, as nobody waits for it or the database is closing.
     #[error("the read was cancelled")]
     Cancelled,
+}
+
+/// The sequence before this one.
+fn before(seq: Sequence) -> Sequence {
+    Sequence(seq.0.saturating_sub(1))
 }
 
 /// A document as the store kept it.

@@ -55,8 +55,10 @@ pub struct Statistics {
     pub applied: Sequence,
     /// The last sequence that is in the queues of all live subscriptions.
     pub handed_out: Sequence,
-    /// The first sequence that is kept.
+    /// The first sequence that is offered to those who come back.
     pub oldest: Sequence,
+    /// Collections that have a floor of their own.
+    pub collection_floors: u64,
     /// Bytes of commits that are visible and not yet in the store.
     pub overlay_bytes: u64,
     /// Bytes of commits that wait for the hub.

@@ -56,6 +56,8 @@ pub struct SubscriptionStatistics {
     pub state: SubscriptionState,
     /// Everything up to here was returned by it, or is before where it began.
     pub position: Sequence,
+    /// The floor of its collection: a position before it is of no use to whoever comes back.
+    pub floor: Sequence,
     /// Commits that are visible and that it may still have to return.
     pub lag: u64,
     /// Bytes of changes in its queue.
@@ -177,6 +179,7 @@ impl Tracked {
             collection: self.collection.as_str().into(),
             state,
             position: Sequence(position),
+            floor: Sequence::ZERO,
             lag: visible.0.saturating_sub(reached),
             queued_bytes: backlog.map_or(0, |backlog| count(backlog.bytes)),
             age: self.began.elapsed(),

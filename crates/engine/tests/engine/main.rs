@@ -13,6 +13,7 @@ mod commits;
 mod faults;
 mod feeds;
 mod filters;
+mod floors;
 mod model;
 mod queries;
 mod reopening;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use wellspring_types::{CollectionId, Sequence, Timestamp};
+use wellspring_types::{CollectionId, CollectionPath, Sequence, Timestamp};
 
 use super::{Before, ChangeRecord, CommitRecord, Mutation, change_flags, commit_flags};
 use crate::error::Malformed;
@@ -259,8 +259,8 @@ pub(crate) fn skim_commit(
     Ok((head.sequence, head.time))
 }
 
-pub(crate) fn path(text: &str, at: usize) -> Result<wellspring_types::CollectionPath, Fault> {
-    text.parse().map_err(|_reason| Fault {
+pub(crate) fn path(text: &str, at: usize) -> Result<CollectionPath, Fault> {
+    CollectionPath::from_stored(text).map_err(|_reason| Fault {
         at,
         what: Malformed::Path,
     })

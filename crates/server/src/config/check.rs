@@ -8,6 +8,8 @@ use super::{Config, ConfigError};
 use crate::origin::Origin;
 
 const HOUR_MS: u64 = 3_600_000;
+/// Each collection is held against all of them once.
+const RETENTION_TABLES_MAX: usize = 1000;
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.dev {
@@ -25,6 +27,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     EnvFilter::try_new(&config.log_filter).map_err(|error| ConfigError::LogFilter {
         reason: error.to_string(),
     })?;
+    retention(config)?;
     counts(config)?;
     times(config)
 }
@@ -37,6 +40,26 @@ pub(crate) fn check_address(
 ) -> Result<(), ConfigError> {
     if !address.ip().is_loopback() && !config.insecure_plaintext {
         return Err(ConfigError::NotLoopback { setting, address });
+    }
+    Ok(())
+}
+
+fn retention(config: &Config) -> Result<(), ConfigError> {
+    if config.retention.len() > RETENTION_TABLES_MAX {
+        return Err(ConfigError::TooManyTables {
+            most: RETENTION_TABLES_MAX,
+        });
+    }
+    for table in &config.retention {
+        let refused = |reason: String| ConfigError::Retention {
+            collection: table.collection.clone(),
+            reason,
+        };
+        table.parse().map_err(|error| refused(error.to_string()))?;
+        if table.age_ms_max == 0 && table.changes_max == 0 {
+            let told = "it needs age_ms_max or changes_max, or it says nothing";
+            return Err(refused(told.to_owned()));
+        }
     }
     Ok(())
 }

@@ -13,6 +13,9 @@ pub(super) const PREFIX: &str = "WELLSPRING_";
 /// Variables with the prefix that are the command line's own and no settings.
 const OF_THE_CLI: [&str; 3] = ["config", "server", "access_token"];
 
+/// A list of tables, which no variable can hold.
+const RETENTION: &str = "retention";
+
 /// A layer of the variables that are settings. Unknown ones are kept, so that a misspelt one is
 /// an error and not without effect.
 pub(super) fn provider(
@@ -26,6 +29,9 @@ pub(super) fn provider(
         let name = name.to_lowercase();
         if OF_THE_CLI.contains(&name.as_str()) {
             continue;
+        }
+        if name == RETENTION {
+            return Err(ConfigError::OnlyInTheFile { setting: RETENTION });
         }
         let Some(text) = value.to_str() else {
             let source_name = "environment".to_owned();

@@ -67,6 +67,26 @@ pub enum ConfigError {
         /// What was set.
         origin: String,
     },
+    /// A table `[[retention]]` that makes no sense.
+    #[error("[[retention]] of {collection:?}: {reason}")]
+    Retention {
+        /// Its collection.
+        collection: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// More tables than are looked through for each collection.
+    #[error("there are at most {most} tables [[retention]]")]
+    TooManyTables {
+        /// How many there may be.
+        most: usize,
+    },
+    /// A setting that only the file can have.
+    #[error("{setting} is a list of tables: write [[{setting}]] in wellspring.toml")]
+    OnlyInTheFile {
+        /// The setting.
+        setting: &'static str,
+    },
     /// A log filter that does not parse.
     #[error("setting log_filter: {reason}")]
     LogFilter {

@@ -16,7 +16,7 @@ use figment::providers::{Format, Serialized, Toml};
 
 pub(crate) use check::check_address;
 pub use error::ConfigError;
-pub use settings::{Config, LogFormat, Overrides, SETTINGS, Setting};
+pub use settings::{CollectionRetention, Config, LogFormat, Overrides, SETTINGS, Setting};
 pub use table::markdown_table;
 
 /// The file that is read when none is named.
@@ -46,6 +46,12 @@ impl Sources {
 }
 
 impl Config {
+    /// The tables `[[retention]]` as the engine takes them. They were checked when they were read.
+    pub(crate) fn collection_retention(&self) -> Vec<wellspring_engine::CollectionRetention> {
+        let tables = self.retention.iter();
+        tables.filter_map(|table| table.parse().ok()).collect()
+    }
+
     /// Reads all sources and checks what they add up to.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use figment::Figment;
 use figment::providers::Serialized;
 use serde::{Deserialize, Serialize};
+use wellspring_types::PathError;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,10 @@ macro_rules! settings {
         #[non_exhaustive]
         pub struct Config {
             $( $(#[doc = $doc])+ pub $name: $type, )+
+            /// How long changes of some collections are offered: tables of the file, no setting of
+            /// the other sources.
+            #[serde(default)]
+            pub retention: Vec<CollectionRetention>,
         }
 
         /// The settings that were given as flags.
@@ -141,6 +146,33 @@ settings! {
     mutation_ids_max: u64 = wellspring_types::limits::MUTATION_IDS_MAX, "COUNT";
     /// How long a mutation id is remembered.
     mutation_id_age_ms_max: u64 = wellspring_types::limits::MUTATION_ID_AGE_MS_MAX, "MILLISECONDS";
+}
+
+/// A table `[[retention]]` of the file: how long changes of some collections are offered. 0: for
+/// ever, and all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct CollectionRetention {
+    /// A collection's path, in which `*` stands for any one segment.
+    pub collection: String,
+    /// By the time of commits, in milliseconds.
+    #[serde(default)]
+    pub age_ms_max: u64,
+    /// The newest changes of each collection.
+    #[serde(default)]
+    pub changes_max: u64,
+}
+
+impl CollectionRetention {
+    /// As the engine takes it.
+    pub(super) fn parse(&self) -> Result<wellspring_engine::CollectionRetention, PathError> {
+        Ok(wellspring_engine::CollectionRetention {
+            collections: self.collection.parse()?,
+            age_ms_max: Some(self.age_ms_max).filter(|&most| most > 0),
+            changes_max: Some(self.changes_max).filter(|&most| most > 0),
+        })
+    }
 }
 
 /// How logs are written.

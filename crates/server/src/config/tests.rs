@@ -135,6 +135,53 @@ fn a_bad_value_is_an_error_that_names_the_setting() {
     assert_eq!(told, "setting heartbeat_ms must be less than dead_after_ms");
 }
 
+#[test]
+fn tables_say_how_long_changes_of_collections_are_offered() {
+    let documented = include_str!("../../../../docs/operations.md");
+    let example = documented.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let config = load(example, &[], &["--dev"]).unwrap();
+    let tables = config.collection_retention();
+    assert_eq!(tables.len(), config.retention.len());
+    let told: Vec<_> = tables
+        .iter()
+        .map(|table| {
+            (
+                table.collections.as_str(),
+                table.age_ms_max,
+                table.changes_max,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("rooms/*/messages", Some(604_800_000), None),
+            ("presence", None, Some(1000))
+        ]
+    );
+}
+
+#[test]
+fn a_table_that_makes_no_sense_is_an_error_that_names_its_collection() {
+    let table = |rest: &str| refused(&format!("[[retention]]\n{rest}"), &[], &["--dev"]);
+    let told = table("collection = 'rooms/42'\nage_ms_max = 1");
+    assert!(
+        told.starts_with(r#"[[retention]] of "rooms/42": "#),
+        "{told}"
+    );
+    let told = table("collection = '__floors'\nage_ms_max = 1");
+    assert!(told.contains("reserved"), "{told}");
+    let told = table("collection = 'rooms'");
+    assert!(told.contains("age_ms_max or changes_max"), "{told}");
+    let told = table("age_ms_max = 1");
+    assert!(told.contains("collection"), "{told}");
+    let told = table("collection = 'rooms'\nage_ms = 1");
+    assert!(told.contains("age_ms"), "{told}");
+    let told = refused("", &[("WELLSPRING_RETENTION", "[]")], &["--dev"]);
+    assert!(told.contains("[[retention]]"), "{told}");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_unicode_is_an_error_and_not_a_default() {

@@ -1,4 +1,4 @@
-//! What is served to operators: metrics, the subscriptions that there are, the log filter.
+//! What is served to operators: metrics, the subscriptions that there are, floors, the log filter.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -13,7 +13,7 @@ use wellspring_types::{Number, Object, Value};
 
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::{body, health, only_get, reply};
+use super::{body, floors, health, only_get, reply};
 use crate::logs::Logs;
 use crate::metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 use crate::shared::Shared;
@@ -38,6 +38,9 @@ pub(crate) fn admin_routes(shared: Shared, logs: Option<Logs>) -> Router {
     let log_level = get(log_level)
         .put(set_log_level)
         .fallback(|| async { Problem::method_not_allowed("GET, HEAD, PUT") });
+    let floors = get(floors::list)
+        .post(floors::post)
+        .fallback(|| async { Problem::method_not_allowed("GET, HEAD, POST") });
     let admin = Admin {
         shared: shared.clone(),
         logs,
@@ -47,6 +50,11 @@ pub(crate) fn admin_routes(shared: Shared, logs: Option<Logs>) -> Router {
         .route("/subscriptions", get(subscriptions).fallback(only_get))
         .route("/log-level", log_level)
         .with_state(admin)
+        .merge(
+            Router::new()
+                .route("/floors", floors)
+                .with_state(shared.clone()),
+        )
         .merge(health::routes().with_state(shared))
         .fallback(|| async { Problem::no_such_path() })
 }
@@ -97,6 +105,7 @@ fn listed(one: &SubscriptionStatistics) -> Object {
         ("state", string(one.state.as_str())),
         ("position", number(one.position.0)),
         ("lag", number(one.lag)),
+        ("floor", number(one.floor.0)),
         ("queued_bytes", number(one.queued_bytes)),
         ("age_seconds", number(one.age.as_secs())),
     ];
@@ -135,23 +144,23 @@ fn not_ours() -> WireError {
     WireError::unimplemented("this server does not write the logs of its process")
 }
 
-fn of_now(text: String) -> Response {
+pub(super) fn of_now(text: String) -> Response {
     let mut response = reply::json(text);
     let no_store = HeaderValue::from_static("no-store");
     response.headers_mut().insert(CACHE_CONTROL, no_store);
     response
 }
 
-fn number(number: u64) -> Value {
+pub(super) fn number(number: u64) -> Value {
     Value::Number(Number::from(number))
 }
 
-fn string(text: &str) -> Value {
+pub(super) fn string(text: &str) -> Value {
     Value::String(text.into())
 }
 
 /// Runs what may take a while where there are very many subscriptions.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, WireError> {
     let done = spawn_blocking(work).await;

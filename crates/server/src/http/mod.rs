@@ -9,6 +9,7 @@ mod changes;
 mod commit;
 mod documents;
 mod etag;
+mod floors;
 mod health;
 mod parameters;
 mod query;

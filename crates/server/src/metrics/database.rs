@@ -97,8 +97,13 @@ const PLAIN: &[Plain] = &[
     ),
     gauge(
         "wellspring_oldest_sequence",
-        "The first commit that is kept",
+        "The first commit that is offered to those who come back",
         |now| Some(now.oldest.0),
+    ),
+    gauge(
+        "wellspring_collection_floors",
+        "Collections with a floor of their own",
+        |now| Some(now.collection_floors),
     ),
     gauge(
         "wellspring_overlay_bytes",

@@ -114,7 +114,13 @@ async fn the_port_for_operators_is_for_no_page_and_no_other_name() {
         settings.allowed_origins = Some(vec!["https://app.example".to_owned()]);
     })
     .await;
-    for path in ["/metrics", "/subscriptions", "/log-level", "/healthz"] {
+    for path in [
+        "/metrics",
+        "/subscriptions",
+        "/floors",
+        "/log-level",
+        "/healthz",
+    ] {
         let mut rebound = request(Method::GET, path, "");
         let name = "evil.example:7655".parse().unwrap();
         rebound.headers_mut().insert("host", name);

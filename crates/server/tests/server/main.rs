@@ -10,6 +10,7 @@
 
 mod admin;
 mod feed;
+mod floors;
 mod grpc;
 mod hostile;
 mod life;

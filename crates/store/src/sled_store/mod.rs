@@ -145,7 +145,7 @@ impl SledStore {
             let id = keys::parse_collection(&key).ok_or_else(damaged)?;
             let path = std::str::from_utf8(value::unseal(&key, &value)?.rest()).ok();
             let path = path
-                .and_then(|path| path.parse().ok())
+                .and_then(|path| CollectionPath::from_stored(path).ok())
                 .ok_or_else(damaged)?;
             collections.push((id, path));
         }

@@ -1,7 +1,7 @@
 //! Remembered mutations, and how they are forgotten.
 
 use bytes::Bytes;
-use wellspring_types::Sequence;
+use wellspring_types::{DocumentPath, Sequence};
 
 use super::apply::Writer;
 use super::chain::Link;
@@ -127,7 +127,8 @@ pub(super) fn decode(
     while !fields.rest().is_empty() {
         let bytes = fields.u16()?;
         let path = fields.text(usize::from(bytes))?;
-        paths.push(path.parse().map_err(|_no_path| Damage::Text.of(key))?);
+        let path = DocumentPath::from_stored(path);
+        paths.push(path.map_err(|_no_path| Damage::Text.of(key))?);
     }
     Ok(RememberedMutation {
         principal: principal.map(Into::into),

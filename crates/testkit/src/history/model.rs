@@ -59,6 +59,8 @@ pub struct History {
     pub(super) dump: Dump,
     /// By sequence.
     pub(super) commits: Vec<LoggedCommit>,
+    /// What commits of the database's own say of what is no longer offered.
+    pub(super) floors: Vec<FloorMoved>,
     pub(super) states: Vec<StateDocument>,
     /// Distinct views of subscriptions and queries.
     pub(super) views: Vec<ViewOf>,
@@ -120,6 +122,16 @@ pub(super) struct LoggedCommit {
     pub(super) seq: u64,
     pub(super) op: Option<Name>,
     pub(super) changes: Vec<LoggedChange>,
+}
+
+/// Changes through a sequence are not offered any more, since a commit.
+#[derive(Debug)]
+pub(super) struct FloorMoved {
+    /// Of the commit.
+    pub(super) seq: u64,
+    /// Whose changes; `None`: everybody's.
+    pub(super) collection: Option<Name>,
+    pub(super) through: u64,
 }
 
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wellspring_engine::{Database, PageLimit};
+use wellspring_engine::{Database, FloorMove, PageLimit};
 use wellspring_testkit::history::recorder::FeedRecorder;
 use wellspring_testkit::random::Random;
+use wellspring_types::Sequence;
 use wellspring_types::feed::{From, SubscribeRequest};
 
 use crate::scene::{Scene, open, request};
-use crate::writers::write;
+use crate::writers::{COLLECTIONS, write};
 
 const SUBSCRIPTIONS: usize = 16;
 const OPENINGS: u64 = 5;
@@ -111,6 +112,18 @@ impl Follower {
     }
 }
 
+/// Moves the floor of everything, or of a collection, to where half of it is not offered any more.
+async fn move_floor(database: &Database, writer: usize) {
+    let collection = COLLECTIONS.get(writer).map(|path| path.parse().unwrap());
+    let through = Sequence(database.visible().0 / 2);
+    let wished = FloorMove {
+        collection,
+        through,
+    };
+    // It may be closed by now.
+    database.move_floor(wished).await.ok();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_engine_keeps_every_promise_through_reopenings() {
     let scene = Scene::new();
@@ -129,7 +142,11 @@ async fn the_engine_keeps_every_promise_through_reopenings() {
         for writer in 0..4 {
             let (database, recorder) = (database.clone(), scene.recorder.clone());
             writing.spawn(async move {
-                write(&database, &recorder, &format!("w{opening}{writer}"), 100).await;
+                let name = format!("w{opening}{writer}");
+                write(&database, &recorder, &name, 50).await;
+                // Past whoever has fallen behind.
+                move_floor(&database, writer).await;
+                write(&database, &recorder, &format!("{name}b"), 50).await;
             });
         }
         // Every other opening ends while three of the four writers are in the middle.

@@ -57,19 +57,21 @@ pub(crate) fn subscribe(
         }
         From::Snapshot => subscription.begin_snapshot(),
         From::Beginning => {
-            subscription.position = Sequence(subscription.sources.read.log.oldest().0 - 1);
+            subscription.position = subscription.floor();
             subscription.subscribed(How::Resumed);
         }
         From::Token(token) => subscription.resume(&token)?,
         From::Time(time) => {
-            let log = subscription.sources.read.log.clone();
+            let read = subscription.sources.read.clone();
+            let collection = subscription.wanted.collection.clone();
             let locate = move || {
-                let first = log.first_at(time)?;
-                // Afterwards: what is kept now was kept then.
-                if log.keeps_from(time) {
+                let first = read.log.first_at(time)?;
+                // Afterwards: what is offered now was offered then.
+                let floor = read.floor(collection.as_str());
+                if read.log.keeps_from(time) && first > floor {
                     return Ok(first);
                 }
-                let (oldest, wanted) = (log.oldest(), Sequence(log.oldest().0 - 1));
+                let (oldest, wanted) = (floor.next(), floor);
                 Err(BeforeOldest { wanted, oldest }.into())
             };
             subscription.phase =
@@ -106,6 +108,12 @@ impl Subscription {
         Ok(())
     }
 
+    /// The last sequence whose changes of its collection are not offered any more.
+    pub(super) fn floor(&self) -> Sequence {
+        let collection = self.wanted.collection.as_str();
+        self.sources.read.floor(collection)
+    }
+
     pub(super) fn begin_snapshot(&mut self) {
         self.position = self.sources.read.visible.sequence();
         self.subscribed(How::Snapshot);
@@ -138,7 +146,7 @@ impl Subscription {
             (self.sources.lost_future)(at);
             return self.start_over(ResetReason::Epoch);
         }
-        if at.next() < self.sources.read.log.oldest() {
+        if at < self.floor() {
             return self.start_over(ResetReason::Retention);
         }
         self.position = at;

@@ -192,6 +192,11 @@ impl Subscription {
                     self.located(first)?;
                 }
                 Phase::Snapshot(snapshot) => {
+                    // A client that is cut off inside must have a place to come back to.
+                    let read = &self.sources.read;
+                    if snapshot.pin() < read.floor(self.wanted.collection.as_str()) {
+                        snapshot.keep_up(read.visible.sequence());
+                    }
                     self.sources.read.visible.applied(snapshot.needs()).await;
                     self.work_on_snapshot();
                 }

@@ -138,6 +138,28 @@ impl<'h> Facts<'h> {
         self.older.contains(&path)
     }
 
+    /// Whether a commit is the database's own: it writes what no client can name.
+    pub(super) fn is_own(&self, commit: &LoggedCommit) -> bool {
+        let mut collections = commit.changes.iter().map(|c| c.document.collection);
+        commit.op.is_none() && collections.all(|name| self.text(name).starts_with("__"))
+    }
+
+    /// Whether a position of this collection was below a floor, by a commit through `seq`.
+    pub(super) fn is_withheld(&self, collection: Name, position: u64, seq: u64) -> bool {
+        let mut floors = self.history.floors.iter();
+        floors.any(|floor| {
+            let is_its = floor.collection.is_none_or(|of| of == collection);
+            is_its && floor.seq <= seq && floor.through > position
+        })
+    }
+
+    /// Whether a collection, or everything, ever had its floor just here.
+    pub(super) fn is_floor(&self, collection: Name, seq: u64) -> bool {
+        let mut floors = self.history.floors.iter();
+        floors
+            .any(|floor| floor.through == seq && floor.collection.is_none_or(|of| of == collection))
+    }
+
     /// Whether the log's dump should have this sequence.
     pub(super) fn is_kept(&self, seq: u64) -> bool {
         seq >= self.history.dump.oldest

@@ -6,13 +6,22 @@ use wellspring_types::{Data, Filter, Select};
 use super::{Fault, Loading};
 use crate::history::DocumentHash;
 use crate::history::model::{
-    Attempt, AttemptedWrite, DocumentName, Feed, Got, Held, Image, LoggedChange, LoggedCommit,
-    Opened, Place, QueryRead, Read, Received, Seen, StateDocument, ViewOf,
+    Attempt, AttemptedWrite, DocumentName, Feed, FloorMoved, Got, Held, Image, LoggedChange,
+    LoggedCommit, Opened, Place, QueryRead, Read, Received, Seen, StateDocument, ViewOf,
 };
 use crate::history::record::{
     ChangeEvent, DumpRecord, Event, LogChange, LogRecord, Origin, Outcome, ReadRecord, Reception,
     Record, StateRecord, SubscribedEvent, WriteRecord,
 };
+
+/// Documents that say what is no longer offered (`docs/format.md`).
+const FLOORS: &str = "__floors/";
+
+#[derive(serde::Deserialize)]
+struct FloorDocument {
+    collection: Option<Box<str>>,
+    through: u64,
+}
 
 impl Loading {
     pub(super) fn add(&mut self, place: Place, record: Record) -> Result<(), Fault> {
@@ -71,6 +80,9 @@ impl Loading {
 
     fn commit(&mut self, place: Place, record: LogRecord) -> Result<(), Fault> {
         let op = record.op_id.map(|op| self.history.names.intern(&op));
+        for change in &record.changes {
+            self.floor(record.seq, change)?;
+        }
         let changes = record.changes.iter().map(|change| self.change(change));
         let changes = changes.collect::<Result<Vec<_>, Fault>>()?;
         self.history.commits.push(LoggedCommit {
@@ -78,6 +90,22 @@ impl Loading {
             seq: record.seq,
             op,
             changes,
+        });
+        Ok(())
+    }
+
+    /// Takes note of a floor, where the change is of one.
+    fn floor(&mut self, seq: u64, change: &LogChange) -> Result<(), Fault> {
+        if !change.path.starts_with(FLOORS) {
+            return Ok(());
+        }
+        let data = change.data.as_deref().map_or("{}", RawValue::get);
+        let floor: FloorDocument = serde_json::from_str(data).map_err(Fault::Json)?;
+        let names = &mut self.history.names;
+        self.history.floors.push(FloorMoved {
+            seq,
+            collection: floor.collection.map(|path| names.intern(&path)),
+            through: floor.through,
         });
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::session::{Placement, Session, Start};
 use crate::history::check::facts::Facts;
-use crate::history::model::Got;
+use crate::history::model::{Got, Name, Received};
 use crate::history::record::{How, Origin, ResetReason};
 use crate::history::verdict::{Report, Rule};
 
@@ -27,7 +27,11 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, report: &mut Repor
                 reason: ResetReason::Retention,
                 ..
             }
-            | Got::Ended { expired: true } => facts.is_kept(position + 1),
+            | Got::Ended { expired: true } => {
+                let pin = pin(facts, session, received);
+                let is_withheld = facts.is_withheld(collection(facts, session), *position, pin);
+                facts.is_kept(position + 1) && !is_withheld
+            }
             Got::Reset {
                 reason: ResetReason::Epoch,
                 ..
@@ -43,6 +47,23 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, report: &mut Repor
                 format!("{name} had to start over at {position}, and the log has all after it");
             report.add(Rule::S4, &[received.place, session.first.place], sentence);
         }
+    }
+}
+
+fn collection(facts: &Facts<'_>, session: &Session<'_>) -> Name {
+    let view = facts.history.views.get(session.opened.view);
+    view.map_or(Name::MAX, |view| view.collection)
+}
+
+/// What was visible when a session started over: what it was pinned at, if it began so. Later it is
+/// not known.
+fn pin(facts: &Facts<'_>, session: &Session<'_>, received: &Received) -> u64 {
+    let first = session.events.first().map(|(first, _)| first.idx);
+    let is_first = first == Some(received.idx) && session.opened.how == How::Snapshot;
+    if is_first {
+        session.opened.seq
+    } else {
+        facts.history.dump.head
     }
 }
 
@@ -70,7 +91,8 @@ fn start(facts: &Facts<'_>, session: &Session<'_>) -> Option<(Rule, String)> {
         Start::Fresh if session.opened.from == Origin::Beginning => {
             // The oldest kept then was not after the oldest kept now.
             let oldest = facts.history.dump.oldest;
-            (seq >= oldest).then(|| {
+            let is_floor = facts.is_floor(collection(facts, session), seq);
+            (seq >= oldest && !is_floor).then(|| {
                 let fault = format!("begins after {seq}, and the log with {oldest}");
                 (Rule::S9, fault)
             })
