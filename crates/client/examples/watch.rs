@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     println!("{} {:?} {} {data}", commit.seq, change.op, change.path);
                 }
             }
-            ChangeEvent::Reset { reason } => println!("start over: {reason:?}"),
+            ChangeEvent::Reset { reason, .. } => println!("start over: {reason:?}"),
             _ => {}
         }
         // An application keeps this where it keeps what it made of the changes.

@@ -10,8 +10,8 @@
 mod fake;
 
 use fake::{FakeServer, Peer, data, from_of, next, patiently, show, text_of};
-use wellspring_client::types::feed::From;
-use wellspring_client::types::{CollectionPath, ResumeToken};
+use wellspring_client::types::feed::{From, Known};
+use wellspring_client::types::{CollectionPath, ResumeToken, Sequence};
 use wellspring_client::{Changes, ChangesBuilder, ChangesError, Client, Code};
 
 fn rooms() -> CollectionPath {
@@ -190,6 +190,61 @@ async fn a_reset_forgets_a_half_snapshot_and_lower_sequences_are_shown_again() {
     assert_eq!(show(&next(&mut stream).await), "reset Retention");
     assert_eq!(show(&next(&mut stream).await), "snapshot 2 [] @n2");
     assert_eq!(show(&next(&mut stream).await), "commit 3 [rooms/3] @t3");
+}
+
+#[tokio::test]
+async fn what_is_known_is_said_until_the_differences_are_whole() {
+    let server = FakeServer::start().await;
+    let (client, mut peer) = server.connected(server.client()).await;
+    let known = Known {
+        token: Some(ResumeToken::new("old")),
+        versions: [("a".into(), Sequence(1)), ("b".into(), Sequence(2))].into(),
+    };
+    let builder = client.changes(rooms()).from_snapshot().known(known);
+    let pinned = r#"{"type":"subscribed","id":"ID","how":"snapshot","seq":9,"known":true}"#;
+    let (mut stream, id) = subscribed(builder, &mut peer, pinned).await;
+    let first = snapshot(&[document("rooms/a", 8)], "", "p1");
+    peer.send_to(&id, &first).await;
+    // Cut off inside, it goes on from there, and says the same again.
+    peer.send_to(&id, &first).await;
+    drop(peer);
+    let play = async {
+        let mut peer = server.welcome().await;
+        let subscribe = peer.expect("subscribe").await;
+        assert_eq!(from_of(&subscribe), r#"{"token":"p1"}"#);
+        let said = subscribe.get("known").unwrap().to_text();
+        assert_eq!(said, r#"{"token":"old","versions":{"a":1,"b":2}}"#);
+        let id = text_of(&subscribe, "id");
+        for text in [
+            r#"{"type":"subscribed","id":"ID","how":"resumed","seq":9,"token":"p1"}"#,
+            &snapshot(&[], r#""rooms/b""#, "p2"),
+            r#"{"type":"current","id":"ID","seq":9,"token":"t9"}"#,
+        ] {
+            peer.send_to(&id, text).await;
+        }
+        peer
+    };
+    let (event, peer) = tokio::join!(next(&mut stream), play);
+    let told = r#"differences ["rooms/a"] ["rooms/b"] at 9"#;
+    assert_eq!(show(&event), told);
+    drop(peer);
+    // What it held then is long past.
+    let play = async {
+        let mut peer = server.welcome().await;
+        let subscribe = peer.expect("subscribe").await;
+        assert_eq!(from_of(&subscribe), r#"{"token":"t9"}"#);
+        assert_eq!(subscribe.get("known"), None);
+        let id = text_of(&subscribe, "id");
+        for text in [
+            r#"{"type":"subscribed","id":"ID","how":"snapshot","seq":12}"#,
+            r#"{"type":"reset","id":"ID","reason":"retention"}"#,
+        ] {
+            peer.send_to(&id, text).await;
+        }
+        peer
+    };
+    let (event, _peer) = tokio::join!(next(&mut stream), play);
+    assert_eq!(show(&event), "reset Retention");
 }
 
 const INVALID: &str = r#"{"type":"error","id":"ID","code":"token_invalid","message":"not a token of this database","retry":"resync"}"#;

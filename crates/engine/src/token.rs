@@ -30,6 +30,10 @@ pub enum TokenError {
     /// It is a page's cursor where a resume token is wanted, or the other way round.
     #[error("a page's cursor and a resume token are not the same thing")]
     WrongKind,
+    /// It is of a place inside a snapshot that has only what differs from what was known, and the
+    /// request does not say what that is.
+    #[error("the token is of a snapshot of differences: it needs known again")]
+    KnownMissing,
 }
 
 /// What a sealed text stands for.
@@ -49,6 +53,7 @@ pub(crate) enum Place {
         pin: Sequence,
         scope: Scope,
         last_id: Box<str>,
+        extent: Extent,
     },
     /// The pages of a query up to the document `last_id` are seen as of `pin`.
     InQuery {
@@ -56,6 +61,15 @@ pub(crate) enum Place {
         scope: Scope,
         last_id: Box<str>,
     },
+}
+
+/// What a snapshot sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Every document of the view.
+    Whole,
+    /// What differs from what the subscriber knows.
+    Differences,
 }
 
 /// Hash of the collection and of what was asked of it: a place inside a snapshot or a query is
@@ -102,6 +116,7 @@ pub(crate) struct Sealer {
 const POSITION: u8 = 0;
 const IN_SNAPSHOT: u8 = 1;
 const IN_QUERY: u8 = 2;
+const IN_DIFFERENCES: u8 = 3;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32], epoch: Epoch) -> Sealer {
@@ -131,7 +146,14 @@ impl Sealer {
                 pin,
                 scope,
                 last_id,
-            } => (IN_SNAPSHOT, pin, Some((scope, last_id))),
+                extent,
+            } => {
+                let kind = match extent {
+                    Extent::Whole => IN_SNAPSHOT,
+                    Extent::Differences => IN_DIFFERENCES,
+                };
+                (kind, pin, Some((scope, last_id)))
+            }
             Place::InQuery {
                 pin,
                 scope,
@@ -199,12 +221,17 @@ fn parse(body: &[u8]) -> Option<Opened> {
     };
     let place = match head[1] {
         POSITION if rest.is_empty() => Place::Position(sequence),
-        IN_SNAPSHOT => {
+        kind @ (IN_SNAPSHOT | IN_DIFFERENCES) => {
             let (scope, last_id) = scoped()?;
+            let extent = match kind {
+                IN_SNAPSHOT => Extent::Whole,
+                _ => Extent::Differences,
+            };
             Place::InSnapshot {
                 pin: sequence,
                 scope,
                 last_id,
+                extent,
             }
         }
         IN_QUERY => {
@@ -237,6 +264,13 @@ mod tests {
                 pin: Sequence(7),
                 scope,
                 last_id: last_id.clone(),
+                extent: Extent::Whole,
+            },
+            Place::InSnapshot {
+                pin: Sequence(7),
+                scope,
+                last_id: last_id.clone(),
+                extent: Extent::Differences,
             },
             Place::InQuery {
                 pin: Sequence(7),

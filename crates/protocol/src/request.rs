@@ -1,12 +1,15 @@
 //! Rules of requests that all transports share.
 
+use std::collections::BTreeMap;
+
+use wellspring_types::feed::Known;
 use wellspring_types::limits::{
     CHECKPOINT_INTERVAL_MS, CHECKPOINT_INTERVAL_MS_MIN, COMMIT_READS_MAX, COMMIT_WRITES_MAX,
-    ORDER_BY_KEYS_MAX, PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX, SELECT_FIELDS_MAX,
-    TRANSFORMS_MAX,
+    KNOWN_BYTES_MAX, KNOWN_DOCUMENTS_MAX, ORDER_BY_KEYS_MAX, PAGE_DOCUMENTS_DEFAULT,
+    PAGE_DOCUMENTS_MAX, SELECT_FIELDS_MAX, TRANSFORMS_MAX,
 };
 use wellspring_types::query::OrderBy;
-use wellspring_types::{FieldPath, ResumeToken, Select};
+use wellspring_types::{CollectionPath, FieldPath, ResumeToken, Select, Sequence};
 
 use crate::error::{Code, WireError};
 
@@ -80,6 +83,42 @@ pub fn token(text: &str) -> Result<ResumeToken, WireError> {
         return Err(WireError::new(Code::TokenInvalid, "a token is not empty"));
     }
     Ok(ResumeToken::new(text))
+}
+
+/// What a client says that it holds of `collection`: versions by ids.
+///
+/// # Errors
+/// If it is more than may be said, an id cannot be one, or a version is that of no document.
+pub fn known<Id: AsRef<str>>(
+    collection: &CollectionPath,
+    token: Option<&str>,
+    versions: impl ExactSizeIterator<Item = (Id, u64)>,
+) -> Result<Known, WireError> {
+    let count = versions.len();
+    if count > KNOWN_DOCUMENTS_MAX {
+        let message = format!("known has at most {KNOWN_DOCUMENTS_MAX} versions, not {count}");
+        return Err(WireError::new(Code::TooLarge, message));
+    }
+    let mut known = Known {
+        token: token.map(self::token).transpose()?,
+        versions: BTreeMap::new(),
+    };
+    let mut bytes = 0;
+    for (id, version) in versions {
+        let id = id.as_ref();
+        collection.document(id)?;
+        if version == 0 {
+            let message = format!("known: a version is at least 1, that of {id:?} is 0");
+            return Err(WireError::invalid_argument(message));
+        }
+        bytes += id.len();
+        known.versions.insert(id.into(), Sequence(version));
+    }
+    if bytes > KNOWN_BYTES_MAX {
+        let message = format!("known has at most {KNOWN_BYTES_MAX} bytes of ids, not {bytes}");
+        return Err(WireError::new(Code::TooLarge, message));
+    }
+    Ok(known)
 }
 
 /// The error for what the protocol names and this server does not do yet.

@@ -78,7 +78,10 @@ pub(crate) fn subscribe(error: &SubscribeError) -> WireError {
         SubscribeError::TokenExpired { .. } => {
             WireError::new(Code::TokenExpired, error.to_string())
         }
-        SubscribeError::CheckpointInterval => WireError::invalid_argument(error.to_string()),
+        SubscribeError::TooMuchKnown => WireError::new(Code::TooLarge, error.to_string()),
+        SubscribeError::KnownUnused
+        | SubscribeError::KnownWithoutToken
+        | SubscribeError::CheckpointInterval => WireError::invalid_argument(error.to_string()),
         other => internal(other),
     }
 }

@@ -1,5 +1,6 @@
 //! What a subscription asks for and what it is sent, whatever the transport.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +20,8 @@ pub struct SubscribeRequest {
     pub view: View,
     /// Where to begin.
     pub from: From,
+    /// What the subscriber holds already, so that a snapshot sends only what differs.
+    pub known: Option<Known>,
     /// End with `token_expired` where otherwise a reset would be sent.
     pub end_on_gap: bool,
     /// Longest time between two checkpoints, in milliseconds.
@@ -33,10 +36,21 @@ impl SubscribeRequest {
             collection,
             view: View::default(),
             from,
+            known: None,
             end_on_gap: false,
             checkpoint_interval_ms: limits::CHECKPOINT_INTERVAL_MS,
         }
     }
+}
+
+/// Documents that a subscriber holds of the collection, as this view shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// A token that was stored with them: it says which history of the database their versions are
+    /// of. `None`: the one of [`From::Token`].
+    pub token: Option<ResumeToken>,
+    /// The version of each, by its id.
+    pub versions: BTreeMap<Box<str>, Sequence>,
 }
 
 /// What a subscriber sees of a collection. Subscriptions with equal views of one collection are
@@ -81,12 +95,14 @@ pub enum FeedMessage {
         seq: Sequence,
         /// The position's token; `None` with [`How::Snapshot`].
         token: Option<ResumeToken>,
+        /// Whether the snapshot has only what differs from what is [`Known`].
+        known: bool,
     },
     /// Documents as of the pin. Of several entries for one path, the last is right.
     Snapshot {
         /// Documents that are in the view.
         documents: Vec<Document>,
-        /// Documents sent before that are not in it any more.
+        /// Documents sent before, or known, that are not in it any more.
         removed: Vec<DocumentPath>,
         /// A place inside the snapshot.
         token: ResumeToken,
@@ -116,6 +132,8 @@ pub enum FeedMessage {
     Reset {
         /// Why.
         reason: ResetReason,
+        /// Do not forget it: only what differs from what is [`Known`] follows.
+        known: bool,
     },
 }
 

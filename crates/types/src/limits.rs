@@ -51,6 +51,10 @@ pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 pub const MESSAGE_BYTES_MAX: usize = 3_500_000;
 /// Bytes of one commit's record in the log.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
+/// Documents that a subscription may name as known. They are held until its snapshot is sent.
+pub const KNOWN_DOCUMENTS_MAX: usize = 10_000;
+/// Bytes of the ids of known documents, together.
+pub const KNOWN_BYTES_MAX: usize = 1 << 20;
 /// Subscriptions of one connection.
 pub const SUBSCRIPTIONS_MAX: usize = 128;
 /// Bytes of a subscription's id and of a request's id.
@@ -87,6 +91,10 @@ const _: () = {
     assert!(
         MESSAGE_BYTES_MAX < REQUEST_BYTES_MAX,
         "clients take what servers take"
+    );
+    assert!(
+        KNOWN_BYTES_MAX + 32 * KNOWN_DOCUMENTS_MAX < REQUEST_BYTES_MAX,
+        "what may be known fits into a message"
     );
     assert!(PAGE_DOCUMENTS_DEFAULT <= PAGE_DOCUMENTS_MAX);
     assert!(CHECKPOINT_INTERVAL_MS_MIN < CHECKPOINT_INTERVAL_MS);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use wellspring_types::feed::{From, How, ResetReason};
 use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence};
 
-use super::event::{ChangeEvent, Commit, Snapshot};
+use super::event::{ChangeEvent, Commit, Differences, Snapshot};
 use crate::wire::{FeedPart, ReceivedCommit};
 
 /// Where a feed is.
@@ -16,14 +16,35 @@ pub(crate) struct Assembly {
     from: From,
     /// The last sequence that was shown; older commits are repetitions.
     shown: Sequence,
-    /// Documents of a snapshot that is not complete.
-    documents: BTreeMap<DocumentPath, Document>,
+    /// Documents of a snapshot that is not complete; `None`: taken back.
+    documents: BTreeMap<DocumentPath, Option<Document>>,
+    /// What the snapshot has.
+    extent: Extent,
     /// A commit of which parts are missing.
     unfinished: Option<Commit>,
     /// What is ready to be shown.
     ready: VecDeque<ChangeEvent>,
     /// The position of what was handed out last.
     token: Option<ResumeToken>,
+}
+
+/// What a snapshot has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// All documents.
+    Whole,
+    /// What differs from what the application said that it holds.
+    Differences,
+}
+
+impl Extent {
+    fn of(known: bool) -> Extent {
+        if known {
+            Extent::Differences
+        } else {
+            Extent::Whole
+        }
+    }
 }
 
 impl Assembly {
@@ -36,6 +57,7 @@ impl Assembly {
             from,
             shown: Sequence::ZERO,
             documents: BTreeMap::new(),
+            extent: Extent::Whole,
             unfinished: None,
             ready: VecDeque::new(),
             token,
@@ -71,41 +93,53 @@ impl Assembly {
 
     /// What was shown belongs to the past: a snapshot replaces it.
     pub(crate) fn start_over(&mut self, reason: ResetReason) {
+        self.reset(reason, Extent::Whole);
+    }
+
+    fn reset(&mut self, reason: ResetReason, extent: Extent) {
         self.unfinished = None;
         self.documents.clear();
         self.shown = Sequence::ZERO;
         self.from = From::Snapshot;
-        self.ready.push_back(ChangeEvent::Reset { reason });
+        self.extent = extent;
+        let known = extent == Extent::Differences;
+        self.ready.push_back(ChangeEvent::Reset { reason, known });
     }
 
     /// Takes a message.
     pub(crate) fn take(&mut self, part: FeedPart) {
         match part {
-            FeedPart::Subscribed { how, seq, token } => self.subscribed(how, seq, token),
+            FeedPart::Subscribed {
+                how,
+                seq,
+                token,
+                known,
+            } => {
+                if how == How::Snapshot {
+                    self.extent = Extent::of(known);
+                }
+                self.subscribed(how, seq, token);
+            }
             FeedPart::Snapshot {
                 documents,
                 removed,
                 token,
             } => {
                 for document in documents {
-                    self.documents.insert(document.path.clone(), document);
+                    self.documents.insert(document.path.clone(), Some(document));
                 }
                 for path in removed {
-                    self.documents.remove(&path);
+                    self.documents.insert(path, None);
                 }
                 if let Some(token) = token {
                     self.from = From::Token(token);
                 }
             }
             FeedPart::Current { seq, token } => {
-                let documents = std::mem::take(&mut self.documents).into_values().collect();
                 self.shown = seq;
                 self.from = From::Token(token.clone());
-                self.ready.push_back(ChangeEvent::Snapshot(Snapshot {
-                    documents,
-                    seq,
-                    token,
-                }));
+                let event = self.snapshot(seq, token);
+                self.ready.push_back(event);
             }
             FeedPart::Changes { commits, token } => self.changes(commits, token),
             FeedPart::Checkpoint { seq, token } => {
@@ -113,7 +147,31 @@ impl Assembly {
                 self.from = From::Token(token.clone());
                 self.ready.push_back(ChangeEvent::Checkpoint { seq, token });
             }
-            FeedPart::Reset { reason } => self.start_over(reason),
+            FeedPart::Reset { reason, known } => self.reset(reason, Extent::of(known)),
+        }
+    }
+
+    /// A snapshot that is whole.
+    fn snapshot(&mut self, seq: Sequence, token: ResumeToken) -> ChangeEvent {
+        let (mut documents, mut removed) = (Vec::new(), Vec::new());
+        for (path, document) in std::mem::take(&mut self.documents) {
+            match document {
+                Some(document) => documents.push(document),
+                None => removed.push(path),
+            }
+        }
+        match std::mem::replace(&mut self.extent, Extent::Whole) {
+            Extent::Whole => ChangeEvent::Snapshot(Snapshot {
+                documents,
+                seq,
+                token,
+            }),
+            Extent::Differences => ChangeEvent::Differences(Differences {
+                documents,
+                removed,
+                seq,
+                token,
+            }),
         }
     }
 

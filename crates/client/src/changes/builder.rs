@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wellspring_types::feed::{From, SubscribeRequest, View};
+use wellspring_types::feed::{From, Known, SubscribeRequest, View};
 use wellspring_types::limits::CHECKPOINT_INTERVAL_MS;
 use wellspring_types::{CollectionPath, Filter, ResumeToken, Select, Timestamp};
 
@@ -25,6 +25,7 @@ impl ChangesBuilder {
             collection,
             view: View::default(),
             from: From::Now,
+            known: None,
             end_on_gap: false,
             checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
         };
@@ -67,6 +68,17 @@ impl ChangesBuilder {
     /// Every change at or after a time.
     pub fn since(self, time: Timestamp) -> Self {
         self.from(From::Time(time))
+    }
+
+    /// The documents that you hold already, as this view shows them, by version. Where the feed
+    /// begins with a snapshot, from [`From::Snapshot`] or as the token or time is too old, it shows
+    /// [`ChangeEvent::Differences`](crate::ChangeEvent::Differences) instead of all documents. They
+    /// need the token that was stored with them, unless the feed begins after that token.
+    ///
+    /// With [`From::Now`] and [`From::Beginning`] it is not used.
+    pub fn known(mut self, known: Known) -> Self {
+        self.request.known = Some(known);
+        self
     }
 
     /// Changes carry the document as it was before.

@@ -1,7 +1,7 @@
 //! What a feed shows.
 
 use wellspring_types::feed::{Change, ResetReason};
-use wellspring_types::{Document, MutationId, ResumeToken, Sequence, Timestamp};
+use wellspring_types::{Document, DocumentPath, MutationId, ResumeToken, Sequence, Timestamp};
 
 /// Something that a feed shows. Further kinds may come: ignore those that you do not know.
 #[derive(Clone, Debug, PartialEq)]
@@ -9,6 +9,8 @@ use wellspring_types::{Document, MutationId, ResumeToken, Sequence, Timestamp};
 pub enum ChangeEvent {
     /// The documents as they are: all that is in the view. It replaces whatever you hold.
     Snapshot(Snapshot),
+    /// What differs from what [`crate::ChangesBuilder::known`] said: apply it to what you hold.
+    Differences(Differences),
     /// A commit that changed something in the view.
     Commit(Commit),
     /// Nothing else happened up to here. Keep the token: it is newer than the last commit's.
@@ -22,6 +24,8 @@ pub enum ChangeEvent {
     Reset {
         /// Why.
         reason: ResetReason,
+        /// Do not forget it: [`Differences`] follow.
+        known: bool,
     },
 }
 
@@ -30,6 +34,20 @@ pub enum ChangeEvent {
 pub struct Snapshot {
     /// The documents, by the bytes of their paths.
     pub documents: Vec<Document>,
+    /// As of this sequence.
+    pub seq: Sequence,
+    /// Resumes after it.
+    pub token: ResumeToken,
+}
+
+/// What differs from the documents that were known: with it they are exactly the view as of one
+/// sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Differences {
+    /// Documents that are new or of another version, by the bytes of their paths.
+    pub documents: Vec<Document>,
+    /// Documents that are gone, or not in the view any more; among them some that were not known.
+    pub removed: Vec<DocumentPath>,
     /// As of this sequence.
     pub seq: Sequence,
     /// Resumes after it.
@@ -61,6 +79,7 @@ impl ChangeEvent {
     pub fn token(&self) -> Option<&ResumeToken> {
         match self {
             ChangeEvent::Snapshot(snapshot) => Some(&snapshot.token),
+            ChangeEvent::Differences(differences) => Some(&differences.token),
             ChangeEvent::Commit(commit) => commit.token.as_ref(),
             ChangeEvent::Checkpoint { token, .. } => Some(token),
             ChangeEvent::Reset { .. } => None,

@@ -6,5 +6,5 @@ mod event;
 mod stream;
 
 pub use builder::ChangesBuilder;
-pub use event::{ChangeEvent, Commit, Snapshot};
+pub use event::{ChangeEvent, Commit, Differences, Snapshot};
 pub use stream::Changes;

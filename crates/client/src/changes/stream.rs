@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use wellspring_protocol::error::{Retry, WireError};
 use wellspring_types::ResumeToken;
-use wellspring_types::feed::{ResetReason, SubscribeRequest};
+use wellspring_types::feed::{From, Known, ResetReason, SubscribeRequest};
 
 use super::assembly::Assembly;
 use super::event::ChangeEvent;
@@ -17,7 +17,7 @@ use crate::connection::Link;
 use crate::connection::queue::{End, Queue, Taken};
 use crate::connection::routes::{Ending, Id};
 use crate::error::ChangesError;
-use crate::wire;
+use crate::wire::{self, FeedPart};
 
 /// A collection's changes, from [`crate::ChangesBuilder::subscribe`].
 ///
@@ -100,6 +100,12 @@ impl Changes {
         self.assembly.token()
     }
 
+    /// Says what the application holds now, by version, for the case that the feed has to start over:
+    /// see [`crate::ChangesBuilder::known`]. It counts until the feed shows something more.
+    pub fn set_known(&mut self, known: Known) {
+        self.request.known = Some(known);
+    }
+
     /// The same as a [`Stream`].
     pub fn into_stream(self) -> impl Stream<Item = Result<ChangeEvent, ChangesError>> + Send {
         futures_util::stream::unfold(self, |mut changes| async move {
@@ -124,6 +130,15 @@ impl Changes {
             Taken::Part(part) => {
                 self.established = true;
                 self.backoff.reset();
+                // From here on the application holds something else than it has said.
+                if matches!(
+                    part,
+                    FeedPart::Current { .. }
+                        | FeedPart::Changes { .. }
+                        | FeedPart::Checkpoint { .. }
+                ) {
+                    self.request.known = None;
+                }
                 self.assembly.take(part);
                 Ok(())
             }
@@ -142,7 +157,11 @@ impl Changes {
         self.request.from.clone_from(self.assembly.from());
         let id = self.link.next_id();
         let queue = Arc::new(Queue::new(self.link.options.feed_queue_bytes_max));
-        let text = wire::subscribe(id, self.request.clone());
+        let mut request = self.request.clone();
+        if matches!(request.from, From::Now | From::Beginning) {
+            request.known = None;
+        }
+        let text = wire::subscribe(id, request);
         match self.link.subscribe(id, text, &queue).await {
             Ok(()) => {
                 self.subscription = Some(Subscription { id, queue });
@@ -177,6 +196,7 @@ impl Changes {
             // A token that was good before belongs to a history that is gone. A token that the
             // application brought and that never was good is the application's to know of.
             Retry::Resync if self.established && !self.request.end_on_gap => {
+                self.request.known = None;
                 self.assembly.start_over(ResetReason::Epoch);
                 Ok(())
             }

@@ -202,7 +202,18 @@ pub(crate) fn show(event: &ChangeEvent) -> String {
             format!("commit {} [{}]{token}", commit.seq, paths.join(" "))
         }
         ChangeEvent::Checkpoint { seq, .. } => format!("checkpoint {seq}{token}"),
-        ChangeEvent::Reset { reason } => format!("reset {reason:?}"),
+        ChangeEvent::Reset {
+            reason,
+            known: true,
+        } => format!("reset {reason:?}, known"),
+        ChangeEvent::Reset { reason, .. } => format!("reset {reason:?}"),
+        ChangeEvent::Differences(differences) => {
+            let documents = differences.documents.iter();
+            let documents: Vec<_> = documents.map(|d| d.path.as_str()).collect();
+            let removed: Vec<_> = differences.removed.iter().map(|p| p.as_str()).collect();
+            let seq = differences.seq;
+            format!("differences {documents:?} {removed:?} at {seq}")
+        }
         _ => "something new".to_owned(),
     }
 }

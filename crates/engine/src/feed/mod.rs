@@ -43,6 +43,19 @@ pub enum SubscribeError {
         /// Why.
         reason: ResetReason,
     },
+    /// What is known is of no use to where it begins.
+    #[error("known goes with a beginning at a snapshot, a token or a time")]
+    KnownUnused,
+    /// Nothing says which history of the database the known versions are of.
+    #[error("known needs the token that was stored with the documents")]
+    KnownWithoutToken,
+    /// More is known than one may say.
+    #[error(
+        "known has at most {} documents and {} bytes of ids",
+        wellspring_types::limits::KNOWN_DOCUMENTS_MAX,
+        wellspring_types::limits::KNOWN_BYTES_MAX
+    )]
+    TooMuchKnown,
     /// `checkpoint_interval_ms` is too small.
     #[error(
         "checkpoint_interval_ms is at least {}",

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wellspring_types::feed::{FeedMessage, View};
+use wellspring_types::feed::{FeedMessage, Known, View};
 use wellspring_types::{CollectionPath, Document, DocumentPath, ResumeToken, Sequence, limits};
 
 use super::view::show;
 use crate::read::{Exact, Overrun, ReadError, Sources, document_bytes};
-use crate::token::{Place, Scope, Sealer};
+use crate::token::{Extent, Place, Scope, Sealer};
 use crate::visible::document_after;
 
 /// A snapshot being sent.
@@ -18,9 +18,64 @@ pub(super) struct Snapshot {
     scope: Scope,
     collection: CollectionPath,
     view: Arc<View>,
+    /// What the subscriber holds of what is to come; `None`: it holds nothing, or is to forget it.
+    known: Option<Versions>,
     moving: Option<Moving>,
     /// A page was read since it was last moved.
     has_read: bool,
+}
+
+/// What is sent of one document.
+enum Entry {
+    Document(Document),
+    /// It was known, and is not in the view.
+    Removed(DocumentPath),
+}
+
+impl Entry {
+    fn path(&self) -> &DocumentPath {
+        match self {
+            Entry::Document(document) => &document.path,
+            Entry::Removed(path) => path,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Entry::Document(document) => document_bytes(document),
+            Entry::Removed(path) => path.as_str().len(),
+        }
+    }
+}
+
+/// Known versions, taken away in the order of ids.
+struct Versions(BTreeMap<Box<str>, Sequence>);
+
+impl Versions {
+    /// Those of the documents after `last_id`.
+    fn after(known: Known, last_id: Option<&str>) -> Versions {
+        let mut versions = known.versions;
+        if let Some(last_id) = last_id {
+            versions.retain(|id, _| &**id > last_id);
+        }
+        Versions(versions)
+    }
+
+    fn pop(&mut self, id: &str) -> Option<Sequence> {
+        self.0.remove(id)
+    }
+
+    fn pop_before(&mut self, id: &str) -> Option<(Box<str>, Sequence)> {
+        let first = self.0.first_entry().filter(|first| &**first.key() < id)?;
+        Some(first.remove_entry())
+    }
+
+    /// Any, without `id`.
+    fn pop_through(&mut self, id: Option<&str>) -> Option<(Box<str>, Sequence)> {
+        let is_there = |key: &str| id.is_none_or(|id| key <= id);
+        let first = self.0.first_entry().filter(|first| is_there(first.key()))?;
+        Some(first.remove_entry())
+    }
 }
 
 /// The move to a later pin: what was sent already is brought up to it.
@@ -41,13 +96,16 @@ pub(super) enum Step {
 }
 
 impl Snapshot {
-    /// A snapshot as of `pin` of what comes after the document `last_id`.
+    /// A snapshot as of `pin` of what comes after the document `last_id`; with something known only
+    /// of what differs from that.
     pub(super) fn new(
         collection: CollectionPath,
         view: Arc<View>,
         (pin, last_id): (Sequence, Option<Box<str>>),
+        known: Option<Known>,
         changed_bytes_max: usize,
     ) -> Snapshot {
+        let known = known.map(|known| Versions::after(known, last_id.as_deref()));
         let scope = Scope::of_snapshot(&collection, view.filter.as_ref());
         let exact = Exact::new(collection.clone(), pin, last_id, changed_bytes_max);
         Snapshot {
@@ -55,6 +113,7 @@ impl Snapshot {
             scope,
             collection,
             view,
+            known,
             moving: None,
             has_read: false,
         }
@@ -69,6 +128,13 @@ impl Snapshot {
 
     pub(super) fn pin(&self) -> Sequence {
         self.exact.pin()
+    }
+
+    pub(super) fn extent(&self) -> Extent {
+        match self.known {
+            Some(_) => Extent::Differences,
+            None => Extent::Whole,
+        }
     }
 
     /// Goes on as of `to`, once what was sent is brought up to it.
@@ -102,44 +168,73 @@ impl Snapshot {
             Err(Overrun::Failed(error)) => return Err(error),
         };
         self.has_read = true;
-        let documents = page.documents.into_iter();
-        let documents = documents.filter_map(|document| show(&self.view, document));
-        let messages = self.messages(documents, sealer);
+        let entries = self.entries(page.documents, page.read_through.as_deref());
+        let messages = self.messages(entries, sealer);
         Ok(match page.read_through {
             Some(_) => Step::Messages(messages),
             None => Step::Done(messages),
         })
     }
 
-    /// Documents in messages of a page's size: a page that was put right from the log may be
-    /// larger than what the store was asked for.
-    fn messages(
-        &self,
-        documents: impl Iterator<Item = Document>,
-        sealer: &Sealer,
-    ) -> Vec<FeedMessage> {
+    /// What the subscriber is to be told of a page, in the order of ids: where it knows something
+    /// already, what differs from that.
+    fn entries(&mut self, documents: Vec<Document>, through: Option<&str>) -> Vec<Entry> {
+        let view = Arc::clone(&self.view);
+        let mut documents = documents.into_iter();
+        let Some(known) = &mut self.known else {
+            let shown = documents.filter_map(|document| show(&view, document));
+            return shown.map(Entry::Document).collect();
+        };
+        let mut entries = Vec::new();
+        let gone = |(id, _): (Box<str>, Sequence)| Entry::Removed(self.collection.join(&id));
+        while let Some(document) = documents.find_map(|document| show(&view, document)) {
+            let id = document.path.id();
+            while let Some(other) = known.pop_before(id) {
+                entries.push(gone(other));
+            }
+            // The version alone decides: it is that of one commit, which wrote the document once.
+            if known.pop(id) != Some(document.version) {
+                entries.push(Entry::Document(document));
+            }
+        }
+        while let Some(other) = known.pop_through(through) {
+            entries.push(gone(other));
+        }
+        entries
+    }
+
+    /// Entries in messages of a page's size: a page that was put right from the log may be larger
+    /// than what the store was asked for.
+    fn messages(&self, entries: Vec<Entry>, sealer: &Sealer) -> Vec<FeedMessage> {
         let mut messages = Vec::new();
-        let mut page: Vec<Document> = Vec::new();
+        let mut page: Vec<Entry> = Vec::new();
         let mut bytes = 0;
-        for document in documents {
-            let document_bytes = document_bytes(&document);
-            if bytes + document_bytes > limits::PAGE_BYTES_MAX && !page.is_empty() {
+        for entry in entries {
+            let entry_bytes = entry.bytes();
+            if bytes + entry_bytes > limits::PAGE_BYTES_MAX && !page.is_empty() {
                 messages.extend(self.message(std::mem::take(&mut page), sealer));
                 bytes = 0;
             }
-            bytes += document_bytes;
-            page.push(document);
+            bytes += entry_bytes;
+            page.push(entry);
         }
         messages.extend(self.message(page, sealer));
         messages
     }
 
-    fn message(&self, documents: Vec<Document>, sealer: &Sealer) -> Option<FeedMessage> {
-        let last_id: Box<str> = documents.last()?.path.id().into();
+    fn message(&self, entries: Vec<Entry>, sealer: &Sealer) -> Option<FeedMessage> {
+        let last_id: Box<str> = entries.last()?.path().id().into();
         let token = self.token(self.exact.pin(), last_id, sealer);
+        let (mut documents, mut removed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                Entry::Document(document) => documents.push(document),
+                Entry::Removed(path) => removed.push(path),
+            }
+        }
         Some(FeedMessage::Snapshot {
             documents,
-            removed: Vec::new(),
+            removed,
             token,
         })
     }
@@ -149,6 +244,7 @@ impl Snapshot {
             pin,
             scope: self.scope,
             last_id,
+            extent: self.extent(),
         };
         ResumeToken::new(&sealer.seal(&place))
     }

@@ -32,6 +32,7 @@ async fn from_now_shows_what_is_committed_later_and_nothing_else() {
         how: How::Live,
         seq,
         token: Some(_),
+        ..
     } = now.next().await
     else {
         panic!("subscribed comes first");

@@ -89,7 +89,7 @@ async fn begins(db: &Fixture, request: SubscribeRequest) -> Result<(How, Sequenc
         panic!("it says how it begins");
     };
     if how == How::Snapshot
-        && let FeedMessage::Reset { reason } = subscriber.next().await
+        && let FeedMessage::Reset { reason, .. } = subscriber.next().await
     {
         subscriber.until_current().await;
         return Err(reason);

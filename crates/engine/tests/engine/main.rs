@@ -14,6 +14,7 @@ mod faults;
 mod feeds;
 mod filters;
 mod floors;
+mod known;
 mod model;
 mod queries;
 mod reopening;

@@ -331,7 +331,7 @@ async fn expect_reset(db: &Fixture, mut subscriber: Subscriber) {
 
 fn is_reset(message: &FeedMessage) -> bool {
     let retention = ResetReason::Retention;
-    matches!(message, FeedMessage::Reset { reason } if *reason == retention)
+    matches!(message, FeedMessage::Reset { reason, .. } if *reason == retention)
 }
 
 fn ending(from: From) -> SubscribeRequest {

@@ -1436,10 +1436,9 @@ pub struct SubscribeRequest {
     /// Whether a feed that lags may be given net changes. Answered with `unimplemented` for now.
     #[prost(bool, tag = "7")]
     pub conflate: bool,
-    /// What the client holds, so that a reset sends only what differs. Answered with
-    /// `unimplemented` for now.
-    #[prost(message, repeated, tag = "8")]
-    pub known: ::prost::alloc::vec::Vec<Known>,
+    /// What the client holds already, so that a snapshot has only what differs.
+    #[prost(message, optional, tag = "8")]
+    pub known: ::core::option::Option<Known>,
     /// End with `token_expired` where otherwise `reset` would be sent.
     #[prost(bool, tag = "9")]
     pub end_on_gap: bool,
@@ -1499,15 +1498,15 @@ impl ::prost::Name for From {
         "/wellspring.v1.From".into()
     }
 }
-/// A document that the client holds.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+/// Documents of the collection that the client holds, as `where` and `select` show them.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Known {
-    /// Its path.
+    /// A resume token that was stored with them; may be empty where `from` has one.
     #[prost(string, tag = "1")]
-    pub path: ::prost::alloc::string::String,
-    /// Its version.
-    #[prost(uint64, tag = "2")]
-    pub version: u64,
+    pub token: ::prost::alloc::string::String,
+    /// The version of each, by its id.
+    #[prost(map = "string, uint64", tag = "2")]
+    pub versions: ::std::collections::HashMap<::prost::alloc::string::String, u64>,
 }
 impl ::prost::Name for Known {
     const NAME: &'static str = "Known";
@@ -1576,6 +1575,10 @@ pub struct Subscribed {
     /// The position's resume token; empty with `HOW_SNAPSHOT`.
     #[prost(string, tag = "3")]
     pub token: ::prost::alloc::string::String,
+    /// The snapshot has only what differs from the `known` of the request: do not forget what you
+    /// hold.
+    #[prost(bool, tag = "4")]
+    pub known: bool,
 }
 impl ::prost::Name for Subscribed {
     const NAME: &'static str = "Subscribed";
@@ -1593,7 +1596,7 @@ pub struct Snapshot {
     /// Documents that are in the view.
     #[prost(message, repeated, tag = "1")]
     pub documents: ::prost::alloc::vec::Vec<Document>,
-    /// Paths of documents sent before that are not in it any more.
+    /// Paths of documents sent before, or known, that are not in it any more.
     #[prost(string, repeated, tag = "2")]
     pub removed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// A place inside the snapshot; empty where the snapshot goes on with a part of the same page.

@@ -27,12 +27,18 @@ pub type Sink<'a> = dyn FnMut(String, Option<&ResumeToken>) + 'a;
 /// Writes a message of the subscription `id`.
 pub fn write(id: Option<&str>, message: &FeedMessage, sink: &mut Sink<'_>) {
     match message {
-        FeedMessage::Subscribed { how, seq, token } => {
+        FeedMessage::Subscribed {
+            how,
+            seq,
+            token,
+            known,
+        } => {
             let mut out = begin("subscribed", id);
             push(
                 &mut out,
                 format_args!(",\"how\":\"{}\",\"seq\":{seq}", how_name(*how)),
             );
+            push_known(&mut out, *known);
             sink(finish(out, token.as_ref()), token.as_ref());
         }
         FeedMessage::Snapshot {
@@ -62,11 +68,18 @@ pub fn write(id: Option<&str>, message: &FeedMessage, sink: &mut Sink<'_>) {
             push(&mut out, format_args!(",\"seq\":{seq}"));
             sink(finish(out, Some(token)), Some(token));
         }
-        FeedMessage::Reset { reason } => {
+        FeedMessage::Reset { reason, known } => {
             let mut out = begin("reset", id);
             push_text_member(&mut out, "reason", reason_name(*reason));
+            push_known(&mut out, *known);
             sink(finish(out, None), None);
         }
+    }
+}
+
+fn push_known(out: &mut String, known: bool) {
+    if known {
+        out.push_str(",\"known\":true");
     }
 }
 

@@ -1,6 +1,7 @@
 //! `subscribe`: the changes of a collection.
 
-use wellspring_types::feed::{From, SubscribeRequest, View};
+use wellspring_types::CollectionPath;
+use wellspring_types::feed::{From, Known, SubscribeRequest, View};
 
 use super::commit::read_filter;
 use super::fields::Fields;
@@ -22,15 +23,15 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     let old = fields.flag("old")?.unwrap_or_default();
     let patch = fields.flag("patch")?.unwrap_or_default();
     let conflate = fields.flag("conflate")?.unwrap_or_default();
-    let known = fields.array("known")?;
+    let known = fields
+        .any("known")
+        .map(|value| read_known(&collection, Fields::of("known", value)?))
+        .transpose()?;
     let end_on_gap = fields.flag("end_on_gap")?.unwrap_or_default();
     let interval_ms = fields.integer("checkpoint_interval_ms")?;
     fields.finish()?;
     if conflate {
         return Err(request::not_yet("conflate"));
-    }
-    if known.is_some() {
-        return Err(request::not_yet("known"));
     }
     Ok(SubscribeRequest {
         collection,
@@ -41,9 +42,28 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
             patch,
         },
         from: from.unwrap_or_default(),
+        known,
         end_on_gap,
         checkpoint_interval_ms: request::checkpoint_interval_ms(interval_ms)?,
     })
+}
+
+fn read_known(collection: &CollectionPath, mut fields: Fields) -> Result<Known, WireError> {
+    let token = fields.string("token")?;
+    let versions = fields.object("versions")?;
+    let versions = fields.required("versions", versions)?;
+    fields.finish()?;
+    let mut read = Vec::with_capacity(versions.len());
+    for (id, version) in versions {
+        let number = version.as_number().and_then(|number| number.as_u64());
+        let number = number.ok_or_else(|| {
+            let found = version.type_name();
+            let told = format!("a version in known must be a sequence, not {found}");
+            WireError::invalid_argument(told).detail("field", "known")
+        })?;
+        read.push((id, number));
+    }
+    request::known(collection, token.as_deref(), read.into_iter())
 }
 
 fn read_from(mut fields: Fields) -> Result<From, WireError> {

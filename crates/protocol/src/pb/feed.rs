@@ -25,13 +25,17 @@ const TAGS_BYTES: usize = 64;
 pub fn responses(message: &FeedMessage, form: ContentForm) -> Vec<pb::SubscribeResponse> {
     let single = |message| vec![response(message)];
     match message {
-        FeedMessage::Subscribed { how, seq, token } => {
-            single(Message::Subscribed(pb::Subscribed {
-                how: how_value(*how).into(),
-                seq: seq.0,
-                token: text(token.as_ref()),
-            }))
-        }
+        FeedMessage::Subscribed {
+            how,
+            seq,
+            token,
+            known,
+        } => single(Message::Subscribed(pb::Subscribed {
+            how: how_value(*how).into(),
+            seq: seq.0,
+            token: text(token.as_ref()),
+            known: *known,
+        })),
         FeedMessage::Snapshot {
             documents,
             removed,
@@ -67,12 +71,9 @@ pub fn responses(message: &FeedMessage, form: ContentForm) -> Vec<pb::SubscribeR
             seq: seq.0,
             token: text(Some(token)),
         })),
-        FeedMessage::Reset { reason } => {
-            let reason = reason_value(*reason).into();
-            single(Message::Reset(pb::Reset {
-                reason,
-                known: false,
-            }))
+        FeedMessage::Reset { reason, known } => {
+            let (reason, known) = (reason_value(*reason).into(), *known);
+            single(Message::Reset(pb::Reset { reason, known }))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use wellspring_types::feed::{SubscribeRequest, View};
 use wellspring_types::query::Query;
-use wellspring_types::{DocumentPath, Filter, Select, Timestamp, Value};
+use wellspring_types::{CollectionPath, DocumentPath, Filter, Select, Timestamp, Value};
 
 use super::generated::{self as pb, from};
 use super::struct_form::read_object;
@@ -54,12 +54,12 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
         if request.conflate {
             return Err(request::not_yet("conflate"));
         }
-        if !request.known.is_empty() {
-            return Err(request::not_yet("known"));
-        }
+        let collection: CollectionPath = request.collection.parse()?;
+        let known = request.known.map(|known| read_known(&collection, known));
         let interval_ms = u64::from(request.checkpoint_interval_ms);
         Ok(SubscribeRequest {
-            collection: request.collection.parse()?,
+            known: known.transpose()?,
+            collection,
             view: View {
                 filter: filter(request.r#where)?,
                 select: select(&request.select)?,
@@ -71,6 +71,14 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
             checkpoint_interval_ms: request::checkpoint_interval_ms(unless_zero(interval_ms))?,
         })
     }
+}
+
+fn read_known(
+    collection: &CollectionPath,
+    known: pb::Known,
+) -> Result<wellspring_types::feed::Known, WireError> {
+    let token = unless_empty(known.token);
+    request::known(collection, token.as_deref(), known.versions.into_iter())
 }
 
 fn position(from: pb::From) -> Result<wellspring_types::feed::From, WireError> {

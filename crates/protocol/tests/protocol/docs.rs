@@ -228,6 +228,11 @@ fn the_table_of_limits_is_the_limits() {
             bytes(limits::MESSAGE_BYTES_MAX),
         ),
         (
+            "documents of `known`",
+            limits::KNOWN_DOCUMENTS_MAX.to_string(),
+        ),
+        ("ids of `known`, together", bytes(limits::KNOWN_BYTES_MAX)),
+        (
             "subscriptions of a connection",
             limits::SUBSCRIPTIONS_MAX.to_string(),
         ),

@@ -7,8 +7,8 @@ use wellspring_protocol::json::client::{self, Answer, FeedPart, ServerMessage};
 use wellspring_protocol::json::reply::{Welcome, WelcomeLimits};
 use wellspring_protocol::json::{ClientMessage, Hello, feed, reply};
 use wellspring_types::feed::{
-    Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Op, ResetReason, SubscribeRequest,
-    View,
+    Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Known, Op, ResetReason,
+    SubscribeRequest, View,
 };
 use wellspring_types::query::Page;
 use wellspring_types::write::{
@@ -153,6 +153,7 @@ fn subscribe_and_its_end() {
             ..View::default()
         },
         from: From::Snapshot,
+        known: None,
         end_on_gap: false,
         checkpoint_interval_ms: 25_000,
     };
@@ -163,6 +164,32 @@ fn subscribe_and_its_end() {
             id: "s1".into(),
             request,
         },
+    );
+
+    let known = Known {
+        token: None,
+        versions: [("3".into(), Sequence(12)), ("9".into(), Sequence(17))].into(),
+    };
+    let mut request = SubscribeRequest {
+        known: Some(known.clone()),
+        ..SubscribeRequest::new("rooms".parse().unwrap(), From::Token(token("AZ8sWgA")))
+    };
+    let id = || "s1".to_owned();
+    check_client(
+        r#"{"type":"subscribe","id":"s1","collection":"rooms","from":{"token":"AZ8sWgA"},"known":{"versions":{"3":12,"9":17}}}"#,
+        &ClientMessage::Subscribe {
+            id: id(),
+            request: request.clone(),
+        },
+    );
+    request.from = From::Snapshot;
+    request.known = Some(Known {
+        token: Some(token("AZ8sWgA")),
+        ..known
+    });
+    check_client(
+        r#"{"type":"subscribe","id":"s1","collection":"rooms","from":{"snapshot":true},"known":{"token":"AZ8sWgA","versions":{"3":12,"9":17}}}"#,
+        &ClientMessage::Subscribe { id: id(), request },
     );
 
     let error = WireError::new(Code::Unauthenticated, "access token expired");
@@ -195,10 +222,21 @@ fn a_subscription_up_to_current() {
         how: How::Snapshot,
         seq: Sequence(42),
         token: None,
+        known: false,
     };
     check_feed(
         r#"{"type":"subscribed","id":"s1","how":"snapshot","seq":42}"#,
         &subscribed,
+    );
+    let differences = FeedMessage::Subscribed {
+        how: How::Snapshot,
+        seq: Sequence(90),
+        token: None,
+        known: true,
+    };
+    check_feed(
+        r#"{"type":"subscribed","id":"s1","how":"snapshot","seq":90,"known":true}"#,
+        &differences,
     );
     let snapshot = FeedMessage::Snapshot {
         documents: vec![room_9()],
@@ -267,10 +305,18 @@ fn a_subscription_after_current() {
         r#"{"type":"checkpoint","id":"s1","seq":90,"token":"AZ8sWgA"}"#,
         &checkpoint,
     );
-    let reset = FeedMessage::Reset {
+    let reset = |known| FeedMessage::Reset {
         reason: ResetReason::Retention,
+        known,
     };
-    check_feed(r#"{"type":"reset","id":"s1","reason":"retention"}"#, &reset);
+    check_feed(
+        r#"{"type":"reset","id":"s1","reason":"retention"}"#,
+        &reset(false),
+    );
+    check_feed(
+        r#"{"type":"reset","id":"s1","reason":"retention","known":true}"#,
+        &reset(true),
+    );
 }
 
 #[test]
@@ -281,6 +327,7 @@ fn a_page_of_a_feed_is_its_messages_with_a_token() {
     };
     let reset = FeedMessage::Reset {
         reason: ResetReason::Epoch,
+        known: false,
     };
     assert_eq!(
         feed::page(&[reset, checkpoint], &token("B"), false),
@@ -368,6 +415,7 @@ fn a_client_passes_over_what_it_does_not_know() {
     let text = br#"{"type":"reset","id":"s1","reason":"tides","moon":"full"}"#;
     let part = FeedPart::Reset {
         reason: ResetReason::Epoch,
+        known: false,
     };
     let expected = ServerMessage::Feed {
         id: Some("s1".into()),

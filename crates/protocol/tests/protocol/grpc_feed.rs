@@ -73,13 +73,15 @@ fn messages_have_the_fields_of_their_json() {
         how: How::Live,
         seq: Sequence(4),
         token: None,
+        known: false,
     };
     assert_eq!(
         only(subscribed),
         Response::Subscribed(pb::Subscribed {
             how: pb::How::Live.into(),
             seq: 4,
-            token: String::new()
+            token: String::new(),
+            known: false,
         })
     );
     let snapshot = FeedMessage::Snapshot {
@@ -97,10 +99,11 @@ fn messages_have_the_fields_of_their_json() {
     );
     let reset = FeedMessage::Reset {
         reason: ResetReason::Rules,
+        known: true,
     };
     let expected = pb::Reset {
         reason: pb::Reason::Rules.into(),
-        known: false,
+        known: true,
     };
     assert_eq!(only(reset), Response::Reset(expected));
     let checkpoint = FeedMessage::Checkpoint {

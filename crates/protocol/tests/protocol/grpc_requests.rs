@@ -5,10 +5,10 @@ use prost_types::value::Kind;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::{ClientMessage, parse_commit, parse_query};
 use wellspring_protocol::pb::{self, content, elements, from, transform};
-use wellspring_types::feed::SubscribeRequest;
+use wellspring_types::feed::{Known, SubscribeRequest};
 use wellspring_types::query::Query;
 use wellspring_types::write::{CommitRequest, Precondition, WriteAction};
-use wellspring_types::{Data, DocumentPath, Sequence};
+use wellspring_types::{Data, DocumentPath, ResumeToken, Sequence};
 
 fn json(text: &str) -> Option<pb::Content> {
     Some(pb::Content {
@@ -337,15 +337,41 @@ fn what_is_not_built_yet_is_unimplemented() {
     assert_eq!(
         code(pb::SubscribeRequest {
             conflate: true,
-            ..request.clone()
+            ..request
         }),
         Code::Unimplemented
     );
-    let known = vec![pb::Known::default()];
-    assert_eq!(
-        code(pb::SubscribeRequest { known, ..request }),
-        Code::Unimplemented
-    );
+}
+
+#[test]
+fn what_is_known_is_read_and_checked() {
+    let read = |token: &str, versions: Vec<(String, u64)>| {
+        SubscribeRequest::try_from(pb::SubscribeRequest {
+            collection: "rooms".into(),
+            known: Some(pb::Known {
+                token: token.into(),
+                versions: versions.into_iter().collect(),
+            }),
+            ..Default::default()
+        })
+    };
+    let known = read("AZ8sWgA", vec![("9".into(), 17), ("3".into(), 12)]);
+    let expected = Known {
+        token: Some(ResumeToken::new("AZ8sWgA")),
+        versions: [("3".into(), Sequence(12)), ("9".into(), Sequence(17))].into(),
+    };
+    assert_eq!(known.unwrap().known, Some(expected));
+    assert_eq!(read("", Vec::new()).unwrap().known, Some(Known::default()));
+    let code = |versions| read("AZ8sWgA", versions).unwrap_err().code;
+    for id in ["", "a/b", "..", "__x"] {
+        assert_eq!(code(vec![(id.into(), 1)]), Code::InvalidArgument, "{id}");
+    }
+    assert_eq!(code(vec![("9".into(), 0)]), Code::InvalidArgument);
+    let many =
+        |count: usize, bytes: usize| (0..count).map(|n| (format!("{n:0bytes$}"), 1)).collect();
+    assert!(read("AZ8sWgA", many(10_000, 5)).is_ok());
+    assert_eq!(code(many(10_001, 5)), Code::TooLarge);
+    assert_eq!(code(many(5_000, 250)), Code::TooLarge);
 }
 
 #[test]

@@ -243,10 +243,6 @@ fn what_is_not_built_yet_is_unimplemented_once_it_is_well_formed() {
         r#"{"type":"subscribe","id":"x","collection":"a","conflate":true}"#,
         "conflate",
     );
-    unimplemented(
-        r#"{"type":"subscribe","id":"x","collection":"a","known":[]}"#,
-        "known",
-    );
     check(r#"{"type":"ack","id":"x"}"#, "ack needs the field token");
     check(
         r#"{"type":"auth","id":"x","access_token":"t","x":1}"#,
@@ -254,6 +250,46 @@ fn what_is_not_built_yet_is_unimplemented_once_it_is_well_formed() {
     );
     let off = br#"{"type":"subscribe","id":"x","collection":"a","conflate":false}"#;
     assert!(ClientMessage::parse(off).is_ok());
+}
+
+#[test]
+fn what_is_known_is_versions_by_ids() {
+    let known = |known: &str| {
+        let text = format!(r#"{{"type":"subscribe","id":"x","collection":"a","known":{known}}}"#);
+        refused(&text).error
+    };
+    for (text, told) in [
+        ("[]", "known is an object, not an array"),
+        ("{}", "known needs the field versions"),
+        (
+            r#"{"versions":{},"epoch":"9f3c2a7e"}"#,
+            "known has no field \"epoch\"",
+        ),
+        (
+            r#"{"versions":{"1":"2"}}"#,
+            "a version in known must be a sequence, not a string",
+        ),
+        (
+            r#"{"versions":{"1":-2}}"#,
+            "a version in known must be a sequence, not a number",
+        ),
+        (
+            r#"{"versions":{"1":0}}"#,
+            "known: a version is at least 1, that of \"1\" is 0",
+        ),
+    ] {
+        let error = known(text);
+        assert_eq!((error.code, &*error.message), (Code::InvalidArgument, told));
+    }
+    for id in ["", "b/c", "..", "__c"] {
+        let error = known(&format!(r#"{{"versions":{{"{id}":1}}}}"#));
+        assert_eq!(error.code, Code::InvalidArgument, "{id}");
+    }
+    let versions: Vec<_> = (0..10_001).map(|n| format!(r#""{n}":1"#)).collect();
+    let error = known(&format!(r#"{{"versions":{{{}}}}}"#, versions.join(",")));
+    assert_eq!(error.code, Code::TooLarge);
+    let error = known(r#"{"token":"","versions":{}}"#);
+    assert_eq!(error.code, Code::TokenInvalid);
 }
 
 #[test]

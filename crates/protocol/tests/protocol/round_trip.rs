@@ -10,7 +10,17 @@ use crate::samples::{any_client_message, any_feed_message};
 /// A message as a client is to receive it.
 fn received(message: FeedMessage) -> FeedPart {
     match message {
-        FeedMessage::Subscribed { how, seq, token } => FeedPart::Subscribed { how, seq, token },
+        FeedMessage::Subscribed {
+            how,
+            seq,
+            token,
+            known,
+        } => FeedPart::Subscribed {
+            how,
+            seq,
+            token,
+            known,
+        },
         FeedMessage::Snapshot {
             documents,
             removed,
@@ -36,7 +46,7 @@ fn received(message: FeedMessage) -> FeedPart {
             }
         }
         FeedMessage::Checkpoint { seq, token } => FeedPart::Checkpoint { seq, token },
-        FeedMessage::Reset { reason } => FeedPart::Reset { reason },
+        FeedMessage::Reset { reason, known } => FeedPart::Reset { reason, known },
     }
 }
 

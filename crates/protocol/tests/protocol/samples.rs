@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use wellspring_protocol::json::{ClientMessage, Hello};
 use wellspring_types::feed::{
-    Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Op, ResetReason, SubscribeRequest,
-    View,
+    Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Known, Op, ResetReason,
+    SubscribeRequest, View,
 };
 use wellspring_types::query::{OrderBy, Query};
 use wellspring_types::write::{
@@ -225,8 +225,20 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
     ];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>());
     let view = (any_filter(), any_select());
+    let versions = btree_map("[a-z\\PC&&[^/*._]]{1,9}", any_sequence(), 0..4);
+    let known = (option::of(any_token()), versions);
+    let known = option::of(known.prop_map(|(token, versions)| {
+        let versions = versions
+            .into_iter()
+            .map(|(id, seq)| (id.into(), seq.max(Sequence(1))));
+        Known {
+            token,
+            versions: versions.collect(),
+        }
+    }));
+    let from = (from, known);
     (any_collection(), view, from, flags, 100_u64..=25_000).prop_map(
-        |(collection, (filter, select), from, (old, patch, end_on_gap), interval_ms)| {
+        |(collection, (filter, select), (from, known), (old, patch, end_on_gap), interval_ms)| {
             SubscribeRequest {
                 collection,
                 view: View {
@@ -236,6 +248,7 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
                     patch,
                 },
                 from,
+                known,
                 end_on_gap,
                 checkpoint_interval_ms: interval_ms,
             }
@@ -329,8 +342,14 @@ pub(crate) fn any_feed_message() -> impl Strategy<Value = FeedMessage> {
         Just(ResetReason::Rules),
     ];
     prop_oneof![
-        (how, any_sequence(), option::of(any_token()))
-            .prop_map(|(how, seq, token)| FeedMessage::Subscribed { how, seq, token }),
+        (how, any_sequence(), option::of(any_token()), any::<bool>()).prop_map(
+            |(how, seq, token, known)| FeedMessage::Subscribed {
+                how,
+                seq,
+                token,
+                known
+            }
+        ),
         (
             vec(any_document(), 0..4),
             vec(any_path(), 0..3),
@@ -346,6 +365,6 @@ pub(crate) fn any_feed_message() -> impl Strategy<Value = FeedMessage> {
             .prop_map(|(commits, token)| FeedMessage::Changes { commits, token }),
         (any_sequence(), any_token())
             .prop_map(|(seq, token)| FeedMessage::Checkpoint { seq, token }),
-        reason.prop_map(|reason| FeedMessage::Reset { reason }),
+        (reason, any::<bool>()).prop_map(|(reason, known)| FeedMessage::Reset { reason, known }),
     ]
 }

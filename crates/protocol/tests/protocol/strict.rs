@@ -100,10 +100,10 @@ fn what_prost_encodes_is_accepted() {
                 nanos: 2,
             })),
         }),
-        known: vec![pb::Known {
-            path: "a/b".into(),
-            version: u64::MAX,
-        }],
+        known: Some(pb::Known {
+            token: "T".into(),
+            versions: [("b".to_owned(), u64::MAX)].into(),
+        }),
         checkpoint_interval_ms: 100,
         format: 2,
         old: true,

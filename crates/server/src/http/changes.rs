@@ -89,7 +89,7 @@ fn stream_request(
     headers: &HeaderMap,
 ) -> Result<SubscribeRequest, WireError> {
     let known = [
-        "from", "after", "time", "where", "select", "old", "patch", "conflate",
+        "from", "after", "time", "where", "select", "old", "patch", "conflate", "known",
     ];
     let parameters = Parameters::read(query, &known)?;
     let mut request = subscribe_request(collection, &parameters)?;
@@ -120,7 +120,7 @@ async fn page(
     parts: &Parts,
 ) -> Result<Response, Problem> {
     let known = [
-        "from", "after", "time", "where", "select", "old", "patch", "conflate", "wait",
+        "from", "after", "time", "where", "select", "old", "patch", "conflate", "known", "wait",
     ];
     let parameters = Parameters::read(parts.uri.query(), &known)?;
     let wait = wait(parameters.text("wait").unwrap_or("0"))?;
@@ -155,6 +155,10 @@ fn subscribe_request(
     if parameters.switch("conflate")? {
         return Err(request::not_yet("conflate"));
     }
+    if parameters.text("known").is_some() {
+        let told = "known does not fit into a URL: send it over WebSocket or gRPC";
+        return Err(WireError::unimplemented(told).detail("feature", "known"));
+    }
     let select = parameters.list("select");
     Ok(SubscribeRequest {
         collection,
@@ -169,6 +173,7 @@ fn subscribe_request(
             patch: parameters.switch("patch")?,
         },
         from: from(parameters)?,
+        known: None,
         end_on_gap: false,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
     })

@@ -153,3 +153,58 @@ async fn the_collection_of_floors_can_be_named_by_nobody() {
     let error = socket.hear_type("error").await;
     assert_eq!(text(&error, "code"), "invalid_argument");
 }
+
+#[tokio::test]
+async fn who_says_what_it_holds_is_sent_only_what_differs() {
+    let server = TestServer::start().await;
+    let token = with_token(&server).await;
+    server.put("/v1/documents/rooms/2", r#"{"n":2}"#).await;
+    move_floor(&server, r#"{"through":4}"#).await;
+    let mut socket = server.websocket().await;
+    let known = r#""versions":{"1":1,"2":2,"9":9}"#;
+    for (id, from, known) in [
+        (
+            "s1",
+            format!(r#"{{"token":"{token}"}}"#),
+            format!("{{{known}}}"),
+        ),
+        (
+            "s2",
+            r#"{"snapshot":true}"#.to_owned(),
+            format!(r#"{{"token":"{token}",{known}}}"#),
+        ),
+    ] {
+        socket
+            .say(&format!(
+                r#"{{"type":"subscribe","id":"{id}","collection":"rooms","from":{from},"known":{known}}}"#
+            ))
+            .await;
+        let subscribed = socket.hear_type("subscribed").await;
+        assert_eq!(field(&subscribed, "known").as_bool(), Some(true));
+        if id == "s1" {
+            let reset = socket.hear_type("reset").await;
+            assert_eq!(field(&reset, "known").as_bool(), Some(true));
+        }
+        let snapshot = socket.hear_type("snapshot").await;
+        let paths: Vec<_> = elements(&snapshot, "documents")
+            .iter()
+            .map(|document| text(document, "path"))
+            .collect();
+        assert_eq!(paths, ["rooms/2", "rooms/3"]);
+        let removed = elements(&snapshot, "removed").iter();
+        let removed: Vec<_> = removed.filter_map(|path| path.as_str()).collect();
+        assert_eq!(removed, ["rooms/9"]);
+        socket.hear_type("current").await;
+    }
+    // A snapshot needs the token that says which history the versions are of.
+    socket
+        .say(&format!(
+            r#"{{"type":"subscribe","id":"s3","collection":"rooms","from":{{"snapshot":true}},"known":{{{known}}}}}"#
+        ))
+        .await;
+    let error = socket.hear_type("error").await;
+    assert_eq!(text(&error, "code"), "invalid_argument");
+    // It does not fit into a URL.
+    let refused = server.get("/v1/changes/rooms?from=snapshot&known=1").await;
+    assert_eq!(refused.problem(), (501, "unimplemented".to_owned()));
+}

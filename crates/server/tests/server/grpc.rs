@@ -173,6 +173,69 @@ async fn a_subscription_streams_a_snapshot_and_then_changes() {
 }
 
 #[tokio::test]
+async fn a_snapshot_has_only_what_differs_from_what_is_known() {
+    let server = TestServer::start().await;
+    for n in 1..=3 {
+        server.put(&format!("/v1/documents/rooms/{n}"), "{}").await;
+    }
+    let mut changes = ChangesClient::new(channel(&server).await);
+    let subscribe = |position, known: Option<(&str, [(&str, u64); 3])>| SubscribeRequest {
+        collection: "rooms".into(),
+        from: Some(wellspring_protocol::pb::From {
+            position: Some(position),
+        }),
+        known: known.map(|(token, versions)| wellspring_protocol::pb::Known {
+            token: token.into(),
+            versions: versions.map(|(id, v)| (id.to_owned(), v)).into(),
+        }),
+        ..Default::default()
+    };
+    let now = subscribe(from::Position::Now(true), None);
+    let mut stream = changes.subscribe(now).await.unwrap().into_inner();
+    let Some(Message::Subscribed(now)) = stream.message().await.unwrap().unwrap().message else {
+        panic!("subscribed")
+    };
+    server.put("/v1/documents/rooms/2", r#"{"n":2}"#).await;
+    let body = r#"{"through":4}"#;
+    let moved = crate::support::request(http::Method::POST, "/floors", body);
+    assert_eq!(server.ask_admin(moved).await.status, 200);
+    for (position, token) in [
+        (from::Position::Token(now.token.clone()), ""),
+        (from::Position::Snapshot(true), now.token.as_str()),
+    ] {
+        let is_reset = token.is_empty();
+        let known = Some((token, [("1", 1), ("2", 2), ("9", 9)]));
+        let request = subscribe(position, known);
+        let mut stream = changes.subscribe(request).await.unwrap().into_inner();
+        let mut next = async || stream.message().await.unwrap().unwrap().message.unwrap();
+        let Message::Subscribed(subscribed) = next().await else {
+            panic!("subscribed")
+        };
+        assert!(subscribed.known);
+        if is_reset {
+            assert!(matches!(next().await, Message::Reset(reset) if reset.known));
+        }
+        let Message::Snapshot(snapshot) = next().await else {
+            panic!("a snapshot")
+        };
+        let paths = snapshot.documents.iter().map(|d| d.path.as_str());
+        assert_eq!(paths.collect::<Vec<_>>(), ["rooms/2", "rooms/3"]);
+        assert_eq!(snapshot.removed, ["rooms/9"]);
+        assert!(matches!(next().await, Message::Current(_)));
+    }
+    let beginning = from::Position::Beginning(true);
+    let request = subscribe(
+        beginning,
+        Some((&now.token, [("1", 1), ("2", 2), ("9", 9)])),
+    );
+    let status = changes.subscribe(request).await.unwrap_err();
+    assert_eq!(
+        code(&status),
+        (Code::InvalidArgument, "invalid_argument".into())
+    );
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_ended_and_then_the_status() {
     let mut server = TestServer::start().await;
     let mut changes = ChangesClient::new(channel(&server).await);

@@ -225,6 +225,7 @@ pub(super) struct Opened {
     pub(super) t_inv: Option<u64>,
     pub(super) how: How,
     pub(super) seq: u64,
+    pub(super) known: bool,
 }
 
 /// A change as it was received.

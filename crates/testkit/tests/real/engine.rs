@@ -1,6 +1,7 @@
 //! The engine in this process: openings that end with a clean close, or in the middle of writes, and
 //! subscriptions that go on through all of them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use wellspring_engine::{Database, FloorMove, PageLimit};
 use wellspring_testkit::history::recorder::FeedRecorder;
 use wellspring_testkit::random::Random;
 use wellspring_types::Sequence;
-use wellspring_types::feed::{From, SubscribeRequest};
+use wellspring_types::feed::{FeedMessage, From, Known, Op, SubscribeRequest};
 
 use crate::scene::{Scene, open, request};
 use crate::writers::{COLLECTIONS, write};
@@ -27,6 +28,8 @@ struct Follower {
     random: Random,
     number: usize,
     is_poll: bool,
+    /// Versions by ids, of those that say what they hold.
+    held: Option<BTreeMap<Box<str>, Sequence>>,
 }
 
 impl Follower {
@@ -38,6 +41,7 @@ impl Follower {
             random: Random::new(number as u64),
             number,
             is_poll: false,
+            held: (number % 3 == 1).then(BTreeMap::new),
         }
     }
 
@@ -53,10 +57,41 @@ impl Follower {
             Some(at) => {
                 self.feed.resume(transport, &at);
                 request.from = From::Token(at.token);
+                let known = |versions| Known {
+                    token: None,
+                    versions,
+                };
+                request.known = self.held.clone().map(known);
             }
             None => self.feed.begin(transport, &request.from),
         }
         request
+    }
+
+    fn take(&mut self, message: &FeedMessage) {
+        self.feed.message(message);
+        let Some(held) = &mut self.held else { return };
+        match message {
+            FeedMessage::Reset { known: false, .. } => held.clear(),
+            FeedMessage::Snapshot {
+                documents, removed, ..
+            } => {
+                let documents = documents.iter();
+                held.extend(documents.map(|d| (d.path.id().into(), d.version)));
+                removed.iter().for_each(|path| {
+                    held.remove(path.id());
+                });
+            }
+            FeedMessage::Changes { commits, .. } => {
+                for change in commits.iter().flat_map(|commit| &commit.changes) {
+                    match change.op {
+                        Op::Delete => held.remove(change.path.id()),
+                        _ => held.insert(change.path.id().into(), change.version),
+                    };
+                }
+            }
+            _ => {}
+        }
     }
 
     /// Follows in sessions of some messages each, until the database or the test stops.
@@ -70,9 +105,7 @@ impl Follower {
                 let Ok(page) = subscription.page(PAGE, Duration::from_millis(20)).await else {
                     break;
                 };
-                page.messages
-                    .iter()
-                    .for_each(|message| self.feed.message(message));
+                page.messages.iter().for_each(|message| self.take(message));
                 self.feed.page(&page.token);
                 continue;
             }
@@ -82,7 +115,7 @@ impl Follower {
                     _ = stop.changed() => return self,
                 };
                 let Ok(message) = message else { return self };
-                self.feed.message(&message);
+                self.take(&message);
                 // Slow now and then: its queue overflows.
                 for _ in 0..self.random.below(200) {
                     tokio::task::yield_now().await;
@@ -100,9 +133,7 @@ impl Follower {
             let request = self.next_request();
             let mut subscription = database.subscribe(request).unwrap();
             let page = subscription.page(PAGE, Duration::ZERO).await.unwrap();
-            page.messages
-                .iter()
-                .for_each(|message| self.feed.message(message));
+            page.messages.iter().for_each(|message| self.take(message));
             self.feed.page(&page.token);
             if is_last {
                 return; // And this page has told the position of the one before.

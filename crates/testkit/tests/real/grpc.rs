@@ -56,6 +56,7 @@ pub(crate) fn got(response: pb::SubscribeResponse) -> Got {
             },
             seq: Sequence(message.seq),
             token: token(&message.token),
+            known: message.known,
         },
         Message::Snapshot(message) => {
             let removed = message.removed.iter().map(|path| path.parse().unwrap());
@@ -83,6 +84,7 @@ pub(crate) fn got(response: pb::SubscribeResponse) -> Got {
                 pb::Reason::Epoch => ResetReason::Epoch,
                 reason => panic!("{reason:?}"),
             },
+            known: message.known,
         },
         Message::Ended(message) => return Got::Ended(message.code),
     })

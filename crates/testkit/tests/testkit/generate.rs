@@ -392,6 +392,7 @@ impl Model {
             t_inv: Some(t_inv),
             how,
             seq: subscription.position,
+            known: false,
         };
         self.event(index, Event::Subscribed(Box::new(event)));
         if how != How::Snapshot {

@@ -45,13 +45,13 @@ pub(crate) fn lines(event: &ChangeEvent, style: Style) -> Vec<String> {
                 .map(|(index, change)| json_change(commit, change, token(index)))
                 .collect()
         }
-        (ChangeEvent::Reset { reason }, Style::Readable) => {
+        (ChangeEvent::Reset { reason, .. }, Style::Readable) => {
             vec![format!(
                 "reset ({}): what was shown before is no longer so",
                 name(*reason)
             )]
         }
-        (ChangeEvent::Reset { reason }, Style::Json) => {
+        (ChangeEvent::Reset { reason, .. }, Style::Json) => {
             vec![format!(
                 "{{\"op\":\"reset\",\"reason\":\"{}\"}}",
                 name(*reason)

@@ -9,22 +9,24 @@ use wellspring_log::ReadError::BeforeOldest;
 use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
 use wellspring_types::{ResumeToken, Sequence, limits};
 
+use super::known::{self, Said};
 use super::{FeedSources, Phase, Subscription, Wanted};
 use crate::executor::Job;
 use crate::feed::{SubscribeError, SubscriptionError};
 use crate::read::ReadError;
 use crate::statistics::Subscriber;
-use crate::token::{Place, Scope, TokenError};
+use crate::token::{Extent, Place, Scope, TokenError};
 
 /// Accepts a request: pins its position before it returns.
 pub(crate) fn subscribe(
     sources: Arc<FeedSources>,
-    request: SubscribeRequest,
+    mut request: SubscribeRequest,
     subscriber: Subscriber,
 ) -> Result<Subscription, SubscribeError> {
     if request.checkpoint_interval_ms < limits::CHECKPOINT_INTERVAL_MS_MIN {
         return Err(SubscribeError::CheckpointInterval);
     }
+    let known = known::take(&sources, &mut request)?;
     let visible = sources.read.visible.sequence();
     let handed_out = sources.hub.handed_out();
     let wanted = Wanted {
@@ -39,6 +41,7 @@ pub(crate) fn subscribe(
         tracking,
         phase: Phase::CatchUp(None),
         position: visible,
+        known,
         outbox: VecDeque::new(),
         checkpoint_due: Instant::now(),
         handed_out,
@@ -55,7 +58,9 @@ pub(crate) fn subscribe(
             subscription.phase = Phase::Live(registration);
             subscription.subscribed(How::Live);
         }
-        From::Snapshot => subscription.begin_snapshot(),
+        From::Snapshot => {
+            subscription.begin_snapshot();
+        }
         From::Beginning => {
             subscription.position = subscription.floor();
             subscription.subscribed(How::Resumed);
@@ -99,9 +104,7 @@ impl Subscription {
                 return Err(SubscriptionError::TokenExpired { oldest });
             }
             Err(ReadError::Log(BeforeOldest { .. })) => {
-                self.begin_snapshot();
-                let reason = ResetReason::Retention;
-                self.outbox.push_back(FeedMessage::Reset { reason });
+                self.reset(ResetReason::Retention);
             }
             Err(error) => return Err(error.into()),
         }
@@ -114,27 +117,38 @@ impl Subscription {
         self.sources.read.floor(collection)
     }
 
-    pub(super) fn begin_snapshot(&mut self) {
+    /// Returns whether it sends only what differs from what is known.
+    pub(super) fn begin_snapshot(&mut self) -> Extent {
         self.position = self.sources.read.visible.sequence();
         self.subscribed(How::Snapshot);
-        self.phase = Phase::Snapshot(Box::new(self.snapshot(self.position, None)));
+        let snapshot = self.snapshot(self.position, None);
+        let extent = snapshot.extent();
+        self.phase = Phase::Snapshot(Box::new(snapshot));
+        extent
+    }
+
+    /// Begins with a snapshot, and says why.
+    fn reset(&mut self, reason: ResetReason) {
+        let known = self.begin_snapshot() == Extent::Differences;
+        self.outbox.push_back(FeedMessage::Reset { reason, known });
     }
 
     /// Goes on after a token.
     fn resume(&mut self, token: &ResumeToken) -> Result<(), SubscribeError> {
         let opened = self.sources.sealer.open(token.as_str())?;
-        let (at, snapshot) = match opened.place {
+        let (at, inside) = match opened.place {
             Place::Position(position) => (position, None),
             Place::InSnapshot {
                 pin,
                 scope,
                 last_id,
+                extent,
             } => {
                 let filter = self.wanted.view.filter.as_ref();
                 if scope != Scope::of_snapshot(&self.wanted.collection, filter) {
                     return Err(TokenError::OtherQuery.into());
                 }
-                (pin, Some(self.snapshot(pin, Some(last_id))))
+                (pin, Some((last_id, extent)))
             }
             Place::InQuery { .. } => return Err(TokenError::WrongKind.into()),
         };
@@ -149,15 +163,33 @@ impl Subscription {
         if at < self.floor() {
             return self.start_over(ResetReason::Retention);
         }
+        let inside = match inside {
+            None => None,
+            Some((last_id, Extent::Whole)) => {
+                // What comes was to be forgotten.
+                self.known = Said::Nothing;
+                Some(last_id)
+            }
+            Some((last_id, Extent::Differences)) => match self.known {
+                Said::Known(_) => Some(last_id),
+                Said::Nothing => return Err(TokenError::KnownMissing.into()),
+                Said::OfAnotherHistory => return self.start_over(ResetReason::Epoch),
+            },
+        };
         self.position = at;
         let token = Some(token.clone());
         self.outbox.push_back(FeedMessage::Subscribed {
             how: How::Resumed,
             seq: at,
             token,
+            known: false,
         });
-        if let Some(snapshot) = snapshot {
-            self.phase = Phase::Snapshot(Box::new(snapshot));
+        match inside {
+            None => self.known = Said::Nothing,
+            Some(last_id) => {
+                let snapshot = self.snapshot(at, Some(last_id));
+                self.phase = Phase::Snapshot(Box::new(snapshot));
+            }
         }
         Ok(())
     }
@@ -167,8 +199,7 @@ impl Subscription {
         if self.wanted.end_on_gap {
             return Err(SubscribeError::TokenExpired { reason });
         }
-        self.begin_snapshot();
-        self.outbox.push_back(FeedMessage::Reset { reason });
+        self.reset(reason);
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! A subscription: one state machine for every transport.
 
 mod begin;
+mod known;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::statistics::{SubscriptionState, Tracker, Tracking};
 use crate::token::Sealer;
 
 pub(crate) use begin::subscribe;
+use known::Said;
 
 /// Bytes of commits in one `Changes` message, about.
 const MESSAGE_BYTES: usize = 512 << 10;
@@ -51,6 +53,8 @@ pub struct Subscription {
     phase: Phase,
     /// Everything up to here was returned, or is before where it began.
     position: Sequence,
+    /// What is known of the snapshot that it may begin with.
+    known: Said,
     /// Messages that are ready.
     outbox: VecDeque<FeedMessage>,
     checkpoint_due: Instant,
@@ -250,20 +254,26 @@ impl Subscription {
     }
 
     fn subscribed(&mut self, how: How) {
-        let token = (how != How::Snapshot).then(|| self.sources.sealer.position(self.position));
+        let is_snapshot = how == How::Snapshot;
+        if !is_snapshot {
+            self.known = Said::Nothing;
+        }
+        let token = (!is_snapshot).then(|| self.sources.sealer.position(self.position));
         self.outbox.push_back(FeedMessage::Subscribed {
             how,
             seq: self.position,
             token,
+            known: self.known.is_known(),
         });
     }
 
-    fn snapshot(&self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
+    fn snapshot(&mut self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
         let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
         Snapshot::new(
             collection,
             view,
             (pin, last_id),
+            self.known.take(),
             self.sources.changed_bytes_max,
         )
     }
@@ -418,6 +428,7 @@ impl Subscription {
         self.outbox.pop_back();
         self.outbox.push_back(FeedMessage::Reset {
             reason: ResetReason::Retention,
+            known: false,
         });
         Ok(())
     }

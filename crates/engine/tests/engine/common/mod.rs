@@ -219,7 +219,8 @@ impl Subscriber {
                 }
                 self.token = Some(token.clone());
             }
-            FeedMessage::Reset { .. } => self.state.clear(),
+            FeedMessage::Reset { known: true, .. } => {}
+            FeedMessage::Reset { known: false, .. } => self.state.clear(),
         }
     }
 

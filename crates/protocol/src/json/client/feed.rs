@@ -18,12 +18,14 @@ pub enum FeedPart {
         seq: Sequence,
         /// The position's token; `None` with [`How::Snapshot`].
         token: Option<ResumeToken>,
+        /// The snapshot has only what differs from what was known: do not forget what you hold.
+        known: bool,
     },
     /// Documents as of the pin. Of several entries for one path, the last is right.
     Snapshot {
         /// Documents that are in the view.
         documents: Vec<Document>,
-        /// Documents sent before that are not in it any more.
+        /// Documents sent before, or known, that are not in it any more.
         removed: Vec<DocumentPath>,
         /// A place inside the snapshot; `None`: the next message stands for this one too.
         token: Option<ResumeToken>,
@@ -53,6 +55,8 @@ pub enum FeedPart {
     Reset {
         /// Why.
         reason: ResetReason,
+        /// Do not forget it: only what differs from what was known follows.
+        known: bool,
     },
 }
 
@@ -82,6 +86,7 @@ pub(super) fn read_feed(kind: &str, members: Members<'_>) -> Result<Option<FeedP
             how: read_how(members.text("how")?)?,
             seq: members.sequence("seq")?,
             token: optional_token(),
+            known: members.flag("known"),
         },
         "snapshot" => FeedPart::Snapshot {
             documents: read_documents(members.array("documents")?)?,
@@ -106,6 +111,7 @@ pub(super) fn read_feed(kind: &str, members: Members<'_>) -> Result<Option<FeedP
         },
         "reset" => FeedPart::Reset {
             reason: read_reason(members.text("reason")?),
+            known: members.flag("known"),
         },
         _ => return Ok(None),
     }))

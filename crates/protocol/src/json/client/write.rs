@@ -1,6 +1,6 @@
 //! Requests, as a client writes them.
 
-use wellspring_types::feed::{From, SubscribeRequest};
+use wellspring_types::feed::{From, Known, SubscribeRequest};
 use wellspring_types::json::write_string;
 use wellspring_types::limits::{CHECKPOINT_INTERVAL_MS, PAGE_DOCUMENTS_DEFAULT};
 use wellspring_types::query::Query;
@@ -181,6 +181,9 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
     push_filter(&mut out, request.view.filter.as_ref());
     push_select(&mut out, request.view.select.as_ref());
     push_from(&mut out, &request.from);
+    if let Some(known) = &request.known {
+        push_known(&mut out, known);
+    }
     let flags = [
         ("old", request.view.old),
         ("patch", request.view.patch),
@@ -197,6 +200,24 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
         );
     }
     out
+}
+
+fn push_known(out: &mut String, known: &Known) {
+    out.push_str(",\"known\":{");
+    if let Some(token) = &known.token {
+        out.push_str("\"token\":");
+        write_string(out, token.as_str());
+        out.push(',');
+    }
+    out.push_str("\"versions\":{");
+    for (index, (id, version)) in known.versions.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_string(out, id);
+        push(out, format_args!(":{version}"));
+    }
+    out.push_str("}}");
 }
 
 fn push_from(out: &mut String, from: &From) {

@@ -250,6 +250,7 @@ impl Loading {
             t_inv: event.t_inv,
             how: event.how,
             seq: event.seq,
+            known: event.known,
         })
     }
 

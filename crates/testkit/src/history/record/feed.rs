@@ -113,6 +113,9 @@ pub struct SubscribedEvent {
     pub how: How,
     /// The pinned sequence.
     pub seq: u64,
+    /// The snapshot has only what differs from what the client said that it holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub known: bool,
 }
 
 /// A document of a snapshot.

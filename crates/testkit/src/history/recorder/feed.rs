@@ -58,6 +58,7 @@ impl FeedRecorder {
                 t_inv: None,
                 how: How::Live,
                 seq: 0,
+                known: false,
             },
             session: 0,
             idx: 0,
@@ -100,7 +101,13 @@ impl FeedRecorder {
     /// A message of the engine.
     pub fn message(&mut self, message: &FeedMessage) {
         match message {
-            FeedMessage::Subscribed { how, seq, token } => {
+            FeedMessage::Subscribed {
+                how,
+                seq,
+                token,
+                known,
+            } => {
+                self.view.known = *known;
                 self.subscribed(*how, *seq, token.as_ref());
             }
             FeedMessage::Snapshot {
@@ -116,14 +123,20 @@ impl FeedRecorder {
                 self.keep(token);
             }
             FeedMessage::Checkpoint { seq, token } => self.checkpoint(*seq, token),
-            FeedMessage::Reset { reason } => self.reset(*reason),
+            FeedMessage::Reset { reason, known } => self.reset(*reason, *known),
         }
     }
 
     /// A message as it came over a wire.
     pub fn part(&mut self, part: &FeedPart) {
         match part {
-            FeedPart::Subscribed { how, seq, token } => {
+            FeedPart::Subscribed {
+                how,
+                seq,
+                token,
+                known,
+            } => {
+                self.view.known = *known;
                 self.subscribed(*how, *seq, token.as_ref());
             }
             FeedPart::Snapshot {
@@ -141,7 +154,7 @@ impl FeedRecorder {
                 }
             }
             FeedPart::Checkpoint { seq, token } => self.checkpoint(*seq, token),
-            FeedPart::Reset { reason } => self.reset(*reason),
+            FeedPart::Reset { reason, known } => self.reset(*reason, *known),
         }
     }
 
@@ -231,13 +244,12 @@ impl FeedRecorder {
         self.keep(token);
     }
 
-    fn reset(&mut self, reason: feed::ResetReason) {
+    fn reset(&mut self, reason: feed::ResetReason, known: bool) {
         let reason = match reason {
             feed::ResetReason::Retention => ResetReason::Retention,
             feed::ResetReason::Epoch => ResetReason::Epoch,
             feed::ResetReason::Rules => ResetReason::Rules,
         };
-        let known = false;
         self.event(Event::Reset(ResetEvent { reason, known }));
     }
 

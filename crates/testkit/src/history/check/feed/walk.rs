@@ -80,7 +80,7 @@ pub(super) fn walk(feed: &Feed) -> (Vec<Session<'_>>, Vec<Claim>) {
 impl<'h> Walk<'h> {
     fn subscribed(&mut self, received: &'h Received, opened: &'h Opened) -> Token {
         let start = self.start(opened);
-        if opened.from == Origin::Snapshot {
+        if opened.from == Origin::Snapshot && !opened.known {
             self.holding.clear();
         }
         // A page's token was of a position that only this session tells: the page was complete
