@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use wellspring_client::types::feed::Known;
 use wellspring_client::types::query::Query;
 use wellspring_client::types::write::{CommitRequest, Precondition, Write};
 use wellspring_client::types::{CollectionPath, Data, DocumentPath, Filter, Sequence};
@@ -304,5 +305,40 @@ async fn a_stream_that_nobody_reads_misses_nothing() {
             format!("{seq} {op} rooms/1")
         );
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_with_a_cache_is_sent_only_what_differs() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    for id in ["1", "2", "3"] {
+        client.set(room(id), data("{}")).await.unwrap();
+    }
+    let first = client.changes(rooms()).from_snapshot().subscribe();
+    let mut first = patiently(first).await.unwrap();
+    let Some(Ok(ChangeEvent::Snapshot(cache))) = patiently(first.next()).await else {
+        panic!("all documents");
+    };
+    drop(first);
+    client.set(room("2"), data(r#"{"n":2}"#)).await.unwrap();
+    client.delete(room("3")).await.unwrap();
+    client.set(room("4"), data("{}")).await.unwrap();
+    let cached = cache.documents.iter();
+    let known = Known {
+        token: Some(cache.token.clone()),
+        versions: cached.map(|d| (d.path.id().into(), d.version)).collect(),
+    };
+    let again = client.changes(rooms()).from_snapshot().known(known);
+    let mut again = patiently(again.subscribe()).await.unwrap();
+    let Some(Ok(ChangeEvent::Differences(differences))) = patiently(again.next()).await else {
+        panic!("what differs");
+    };
+    let changed: Vec<_> = differences.documents.iter().map(|d| d.path.id()).collect();
+    assert_eq!(changed, ["2", "4"]);
+    assert_eq!(differences.removed, [room("3")]);
+    client.set(room("5"), data("{}")).await.unwrap();
+    assert_eq!(next_commit(&mut again).await, "7 Insert rooms/5");
     server.stop().await;
 }

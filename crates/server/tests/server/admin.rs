@@ -54,7 +54,7 @@ async fn subscriptions_are_listed_with_whom_they_serve_and_how_they_stand() {
         assert_eq!(text(one, "state"), "live");
         let peer: std::net::SocketAddr = text(one, "peer").parse().unwrap();
         assert!(peer.ip().is_loopback());
-        let numbers = ["position", "lag", "queued_bytes", "age_seconds"];
+        let numbers = ["position", "lag", "floor", "queued_bytes", "age_seconds"];
         assert!(numbers.iter().all(|name| number(one, name) < 20), "{one:?}");
     }
     drop((socket, events));
