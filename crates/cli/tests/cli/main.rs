@@ -12,5 +12,6 @@ mod support;
 mod bulk;
 mod documents;
 mod program;
+mod soak;
 mod supervision;
 mod tail;

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     log: Option<JoinHandle<()>>,
     log_lines: Receiver<String>,
     pub(crate) url: String,
+    /// Address of the port for operators.
+    pub(crate) admin: String,
     directory: TempDir,
 }
 
@@ -72,11 +74,12 @@ impl Server {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut url = None;
+        let mut addresses = None;
         for line in lines.by_ref() {
             let line = line.unwrap();
-            if let Some((_, rest)) = line.split_once(r#""clients":""#) {
-                url = Some(format!("http://{}", rest.split('"').next().unwrap()));
+            let address = |name| Some(line.split_once(name)?.1.split('"').next()?.to_owned());
+            if let Some(clients) = address(r#""clients":""#) {
+                addresses = Some((clients, address(r#""admin":""#).unwrap()));
             }
             if line.contains(r#""message":"ready""#) {
                 break;
@@ -89,12 +92,13 @@ impl Server {
                 said.try_send(line).ok();
             }
         });
-        let url = url.expect("the server says where it listens");
+        let (clients, admin) = addresses.expect("the server says where it listens");
         Server {
             child,
             log: Some(log),
             log_lines,
-            url,
+            url: format!("http://{clients}"),
+            admin,
             directory,
         }
     }
