@@ -7,4 +7,5 @@
     reason = "tests and their helpers"
 )]
 
+mod damage;
 mod kills;

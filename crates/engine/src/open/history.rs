@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wellspring_log::{LogReader, Snapshot, SnapshotError, SnapshotOptions, Snapshots};
+use wellspring_log::{Damage, LogReader, Snapshot, SnapshotError, SnapshotOptions, Snapshots};
 use wellspring_types::{Epoch, Sequence};
 
 use super::OpenError;
@@ -21,6 +21,8 @@ pub(super) struct Found {
     pub(super) snapshot: Option<Snapshot>,
     /// The newest one by name, good or not: the log had come that far.
     pub(super) named: Sequence,
+    /// What is wrong with the newest one that is not used.
+    pub(super) damaged: Option<Damage>,
 }
 
 /// Finds the newest snapshot whose manifest is good.
@@ -31,6 +33,7 @@ pub(super) fn find(options: &Options, epoch: Epoch) -> Result<Found, OpenError> 
     let snapshots = Snapshots::open(of_snapshots).map_err(SnapshotError::from)?;
     let names = snapshots.list().map_err(SnapshotError::from)?;
     let named = names.last().copied().unwrap_or(Sequence::ZERO);
+    let mut damaged = None;
     for &sequence in names.iter().rev() {
         match snapshots.load(sequence) {
             Ok(snapshot) => {
@@ -38,11 +41,13 @@ pub(super) fn find(options: &Options, epoch: Epoch) -> Result<Found, OpenError> 
                     snapshots,
                     snapshot: Some(snapshot),
                     named,
+                    damaged,
                 });
             }
             // An earlier one, or the log, may have everything.
-            Err(error @ SnapshotError::Damaged(_)) => {
-                tracing::error!(%error, "a snapshot is damaged and is not used");
+            Err(SnapshotError::Damaged(damage)) => {
+                tracing::error!(%damage, "a snapshot is damaged and is not used");
+                damaged.get_or_insert(damage);
             }
             Err(error) => return Err(error.into()),
         }
@@ -51,5 +56,6 @@ pub(super) fn find(options: &Options, epoch: Epoch) -> Result<Found, OpenError> 
         snapshots,
         snapshot: None,
         named,
+        damaged,
     })
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wellspring_log::{FileSystem, Log, Snapshot, SnapshotError, Snapshots, Witnesses};
+use wellspring_log::{
+    Damage, DamageKind, FileSystem, Log, Snapshot, SnapshotError, Snapshots, Witnesses,
+};
 use wellspring_store::{Store, StoreError};
 use wellspring_types::{Epoch, Sequence};
 
@@ -195,6 +197,7 @@ pub(crate) fn open(
         snapshots,
         snapshot,
         named,
+        damaged,
     } = history::find(options, log_epoch)?;
     let witnesses = Witnesses {
         applied,
@@ -205,7 +208,8 @@ pub(crate) fn open(
     log_options.segment_bytes = options.segment_bytes;
     log_options.file_system = Arc::clone(&options.file_system);
     let log = Log::open(log_options, witnesses)
-        .inspect_err(|_refused| remember_witness(&file, applied))?;
+        .inspect_err(|_refused| remember_witness(&file, applied))
+        .map_err(|refused| name_snapshot(refused, damaged))?;
 
     let history = History {
         log: log.reader(),
@@ -239,6 +243,20 @@ fn remember_witness(meta: &MetaFile, applied: Sequence) {
         && let Err(error) = meta.change(|meta| meta.witnessed = applied)
     {
         tracing::error!(%error, %applied, "META does not say how far the log had come");
+    }
+}
+
+/// Where the log lacks its beginning because a snapshot is damaged, that is what is to be told.
+fn name_snapshot(refused: wellspring_log::OpenError, damaged: Option<Damage>) -> OpenError {
+    match (refused, damaged) {
+        (
+            wellspring_log::OpenError::Damaged(Damage {
+                what: DamageKind::StartLost { .. },
+                ..
+            }),
+            Some(snapshot),
+        ) => SnapshotError::Damaged(snapshot).into(),
+        (refused, _) => refused.into(),
     }
 }
 
