@@ -7,6 +7,7 @@ use wellspring_types::limits::RECORD_BYTES_MAX;
 use wellspring_types::{Epoch, Sequence, Timestamp};
 
 use crate::GROUP_BYTES_MAX;
+use crate::backup::{Held, RestorePoint};
 
 /// Why a log did not open. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +159,123 @@ pub enum SnapshotError {
     Io(#[from] IoError),
 }
 
+/// Why a backup was not made, read or restored. What it held before is as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// Bytes of the database, or of the backup, are not what they were: the file says of which.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// A file was written by a later release.
+    #[error("{} has format {found}, this release knows up to {known}", file.display())]
+    NewerFormat {
+        /// The file.
+        file: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format that can be read.
+        known: u32,
+    },
+    /// A file belongs to another history of the database, or to another database.
+    #[error("{} is of epoch {found}, and should be of {expected}", file.display())]
+    WrongEpoch {
+        /// The file.
+        file: PathBuf,
+        /// Its epoch.
+        found: Epoch,
+        /// The one that belongs there.
+        expected: Epoch,
+    },
+    /// There is no backup in the directory.
+    #[error("there is no backup in {}", dir.display())]
+    Missing {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory holds something else than a backup.
+    #[error("{} is not empty, and not a backup", dir.display())]
+    NotABackup {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The backup holds what the database does not: its disk was rolled back, or another database
+    /// has taken its place.
+    #[error(
+        "the database and the backup are not of one history from commit {commit} on: \
+         keep this backup, and begin another in a new directory"
+    )]
+    Diverged {
+        /// The first commit, as far as is known, that they do not have in common.
+        commit: Sequence,
+    },
+    /// What was to be copied went away again and again.
+    #[error("the database drops its log faster than it can be copied: keep more of it")]
+    Restless,
+    /// Another process takes a backup into the directory.
+    #[error("another process takes a backup into {}", dir.display())]
+    InUse {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// What was asked for is not in the backup.
+    #[error("{wanted} cannot be restored: the backup holds {held}")]
+    OutOfRange {
+        /// What was asked for.
+        wanted: RestorePoint,
+        /// What can be restored.
+        held: Held,
+    },
+    /// A snapshot could not be read, for a reason that reading alone does not have.
+    #[error(transparent)]
+    Snapshot(Box<SnapshotError>),
+    /// The file system failed.
+    #[error(transparent)]
+    Io(#[from] IoError),
+}
+
+impl From<SnapshotError> for BackupError {
+    fn from(error: SnapshotError) -> BackupError {
+        match error {
+            SnapshotError::Damaged(damage) => BackupError::Damaged(damage),
+            SnapshotError::NewerFormat { file, found, known } => {
+                BackupError::NewerFormat { file, found, known }
+            }
+            SnapshotError::WrongEpoch {
+                file,
+                found,
+                expected,
+            } => BackupError::WrongEpoch {
+                file,
+                found,
+                expected,
+            },
+            SnapshotError::Io(error) => BackupError::Io(error),
+            error => BackupError::Snapshot(Box::new(error)),
+        }
+    }
+}
+
+impl From<OpenError> for BackupError {
+    fn from(error: OpenError) -> BackupError {
+        match error {
+            OpenError::Damaged(damage) => BackupError::Damaged(damage),
+            OpenError::NewerFormat { file, found, known } => {
+                BackupError::NewerFormat { file, found, known }
+            }
+            OpenError::WrongEpoch {
+                file,
+                found,
+                expected,
+            } => BackupError::WrongEpoch {
+                file,
+                found,
+                expected,
+            },
+            OpenError::Io(error) => BackupError::Io(error),
+        }
+    }
+}
+
 /// Why a log did not close cleanly.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -251,6 +369,9 @@ pub enum DamageKind {
     /// A snapshot's file is not what was written.
     #[error("{0}")]
     Snapshot(SnapshotFault),
+    /// A backup's file is not what was written.
+    #[error("{0}")]
+    Backup(BackupFault),
     /// The log ends before what others prove was there.
     #[error("the log ends at commit {head}, but commit {witnessed} was there")]
     HeadLost {
@@ -318,6 +439,35 @@ pub enum SnapshotFault {
     /// A file has fewer or more entries than the manifest says, or others.
     #[error("the file has other entries than the manifest says")]
     Entries,
+}
+
+/// What is wrong with a file of a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupFault {
+    /// The manifest is not one.
+    #[error("the manifest is cut short or its checksum is wrong")]
+    Manifest,
+    /// The manifest's checksum is right and its content makes no sense.
+    #[error("the manifest holds an entry that is none: {0}")]
+    Entry(Malformed),
+    /// What the manifest says cannot be.
+    #[error("the manifest's entries are out of order")]
+    Order,
+    /// A file that the manifest names is missing.
+    #[error("the file is missing")]
+    Missing,
+    /// A file is shorter than the manifest says.
+    #[error("the file has {found} bytes, and should have at least {expected}")]
+    Length {
+        /// Its length.
+        found: u64,
+        /// What the manifest says.
+        expected: u64,
+    },
+    /// A file's bytes are others than the manifest says.
+    #[error("the file's checksum is not the one that the manifest says")]
+    Checksum,
 }
 
 /// Why bytes are not a record.

@@ -3,6 +3,7 @@
 //! [`FileSystem`].
 
 use std::fmt;
+use std::fs::TryLockError;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,6 +85,17 @@ pub(crate) struct Disk {
     dir: PathBuf,
     file_system: Arc<dyn FileSystem>,
     faults: Faults,
+    /// Whether nothing is to be changed, not even what could be made again.
+    read_only: bool,
+}
+
+/// A lock that no other process has.
+pub(crate) struct Lock(#[expect(dead_code, reason = "kept, not used")] Box<dyn Send + Sync>);
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lock")
+    }
 }
 
 /// An open file of the log.
@@ -92,6 +104,8 @@ pub(crate) struct LogFile {
     file: Box<dyn OpenFile>,
     path: PathBuf,
     faults: Faults,
+    /// Where it ends to whoever reads it, if before its end.
+    limit: Option<u64>,
 }
 
 impl Disk {
@@ -100,7 +114,24 @@ impl Disk {
             dir,
             file_system,
             faults,
+            read_only: false,
         }
+    }
+
+    /// Of which nothing is changed, not even what could be made again.
+    pub(crate) fn read_only(self) -> Disk {
+        Disk {
+            read_only: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        self.faults.clone()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -154,6 +185,7 @@ impl Disk {
             file,
             path,
             faults: self.faults.clone(),
+            limit: None,
         })
     }
 
@@ -206,6 +238,25 @@ impl Disk {
         self.open(name, Access::Create)
     }
 
+    /// The file of this name, with what is in it; an empty one, if there is none.
+    pub(crate) fn open_or_create(&self, name: &str) -> Result<LogFile, IoError> {
+        match self.open_write(name) {
+            Err(error) if error.source.kind() == ErrorKind::NotFound => self.create(name),
+            opened => opened,
+        }
+    }
+
+    /// Takes the lock that is the file of this name, for as long as it is kept; `None` if another
+    /// process has it.
+    pub(crate) fn lock(&self, name: &str) -> Result<Option<Lock>, IoError> {
+        let path = self.path(name);
+        self.run(Operation::Open, &path, |system| match system.lock(&path) {
+            Ok(lock) => Ok(Some(Lock(lock))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        })
+    }
+
     /// Makes a new, empty directory below this one and returns it.
     pub(crate) fn create_below(&self, name: &str) -> Result<Disk, IoError> {
         let dir = self.path(name);
@@ -215,8 +266,10 @@ impl Disk {
 
     /// The directory `name` below this one, whether or not it is there.
     pub(crate) fn below(&self, name: &str) -> Disk {
-        let (file_system, faults) = (Arc::clone(&self.file_system), self.faults.clone());
-        Disk::new(self.path(name), file_system, faults)
+        Disk {
+            dir: self.path(name),
+            ..self.clone()
+        }
     }
 
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<(), IoError> {
@@ -258,13 +311,27 @@ impl LogFile {
         run(&self.faults, operation, &self.path, || work(&*self.file))
     }
 
+    /// What of it is there to be read, from its beginning: `bytes`, or all, if it has fewer.
+    pub(crate) fn limited(self, bytes: u64) -> LogFile {
+        let limit = Some(bytes);
+        LogFile { limit, ..self }
+    }
+
     pub(crate) fn bytes(&self) -> Result<u64, IoError> {
-        self.run(Operation::Read, |file| file.bytes())
+        let bytes = self.run(Operation::Read, |file| file.bytes())?;
+        Ok(self.limit.map_or(bytes, |limit| limit.min(bytes)))
     }
 
     /// Reads into `buffer`; fewer bytes than it has only at the end of the file.
     pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, IoError> {
-        self.run(Operation::Read, |file| file.read_at(offset, buffer))
+        let wanted = match self.limit {
+            Some(limit) => usize::try_from(limit.saturating_sub(offset)).unwrap_or(usize::MAX),
+            None => buffer.len(),
+        };
+        let wanted = wanted.min(buffer.len());
+        self.run(Operation::Read, |file| {
+            file.read_at(offset, &mut buffer[..wanted])
+        })
     }
 
     pub(crate) fn write_at(&self, offset: u64, content: &[u8]) -> Result<(), IoError> {

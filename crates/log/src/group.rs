@@ -13,6 +13,8 @@ pub(crate) const MAGIC: [u8; 4] = [0xf8, b'G', 0xff, 0xfe];
 
 /// Bytes of a group's header.
 pub(crate) const HEADER_BYTES: usize = 28;
+/// Where a segment's first group begins.
+pub(crate) const FIRST_OFFSET: u64 = crate::segment::HEADER_BYTES as u64;
 /// Bytes of the header that the checksum, which ends it, covers.
 const CHECKED_BYTES: usize = HEADER_BYTES - 4;
 
@@ -138,7 +140,19 @@ pub(crate) fn skim(
     header: GroupHeader,
     body: &[u8],
     link: Link,
+    touch: impl FnMut(wellspring_types::CollectionId),
+) -> Result<Link, Fault> {
+    walk(header, body, link, touch, |_commit, _end| {})
+}
+
+/// As [`skim`]. Calls `commit` behind each commit, with the link there but for the checksum, and
+/// with where in the body it ends.
+pub(crate) fn walk(
+    header: GroupHeader,
+    body: &[u8],
+    link: Link,
     mut touch: impl FnMut(wellspring_types::CollectionId),
+    mut commit: impl FnMut(Link, usize),
 ) -> Result<Link, Fault> {
     let mut cursor = Cursor::new(body, 0);
     let mut after = Link {
@@ -156,6 +170,7 @@ pub(crate) fn skim(
         }
         after.last = sequence;
         after.last_time = time;
+        commit(after, cursor.at());
     }
     if !cursor.is_at_end() {
         return Err(Fault {

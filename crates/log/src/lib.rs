@@ -5,6 +5,7 @@
 //! one collection at a time. Documents are opaque bytes here. The files are drawn byte by byte in
 //! `docs/format.md`.
 
+mod backup;
 mod cache;
 mod error;
 mod file_system;
@@ -12,6 +13,7 @@ mod files;
 mod group;
 mod index;
 mod options;
+mod private_files;
 mod reader;
 mod record;
 mod recovery;
@@ -23,13 +25,18 @@ mod varint;
 mod window;
 mod writer;
 
+pub use backup::{
+    Backup, BackupManifest, BackupOptions, BackupProgress, BackupRange, BackupSegment,
+    BackupSnapshot, BackupSource, BackupTaken, Held, RestorePoint, RestoreTarget,
+};
 pub use error::{
-    AppendError, CloseError, Damage, DamageKind, GroupFault, IoError, Malformed, OpenError,
-    ReadError, SnapshotError, SnapshotFault,
+    AppendError, BackupError, BackupFault, CloseError, Damage, DamageKind, GroupFault, IoError,
+    Malformed, OpenError, ReadError, SnapshotError, SnapshotFault,
 };
 pub use file_system::{Access, FileSystem, LocalFileSystem, OpenFile};
 pub use files::{Faults, Operation};
 pub use options::{Options, Witnesses};
+pub use private_files::PrivateFileSystem;
 pub use reader::{LogReader, Records};
 pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
 pub use snapshot::{

@@ -25,6 +25,8 @@ pub(crate) struct Window {
 pub(crate) struct Framed<'a> {
     pub(crate) header: GroupHeader,
     pub(crate) body: &'a [u8],
+    /// Header and body as they stand there.
+    pub(crate) bytes: &'a [u8],
 }
 
 /// What stands at a place in a segment.
@@ -111,6 +113,7 @@ impl Window {
             Ok(()) => Found::Group(Framed {
                 header,
                 body: &whole[group::HEADER_BYTES..],
+                bytes: whole,
             }),
             Err(fault) => Found::Fault(fault),
         })

@@ -31,7 +31,7 @@ impl OpenGroup {
         salt: Salt,
         (offset, sequence): (u64, Sequence),
     ) -> Result<OpenGroup, ReadError> {
-        let Framed { header, body } = framed(window, file, salt, offset)?;
+        let Framed { header, body, .. } = framed(window, file, salt, offset)?;
         match header.last() {
             Some(last) if header.first <= sequence && sequence <= last => Ok(OpenGroup {
                 header,

@@ -21,6 +21,7 @@ use crate::segment::{
 use crate::window::{Found, Window};
 
 pub(crate) use scan::scan_full;
+pub(crate) use tail::later_group;
 
 /// A log that is ready to be read and appended to.
 pub(crate) struct Recovered {
@@ -197,6 +198,9 @@ fn ends_as_indexed(
 /// Writes the index of the full segment that begins with commit `first` beside it. It can be made
 /// again, so that a failure costs time and nothing else.
 pub(crate) fn put_index(disk: &Disk, first: Sequence, bytes: &[u8]) {
+    if disk.is_read_only() {
+        return;
+    }
     if let Err(error) = disk.put(&index_name(first), bytes) {
         tracing::warn!(%error, "cannot keep a segment's index");
     }

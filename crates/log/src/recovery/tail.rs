@@ -41,7 +41,7 @@ pub(super) fn inspect(
 }
 
 /// Where the first group at or after `from` is, whatever it follows.
-fn later_group(file: &LogFile, from: u64, salt: Salt) -> Result<Option<u64>, IoError> {
+pub(crate) fn later_group(file: &LogFile, from: u64, salt: Salt) -> Result<Option<u64>, IoError> {
     let mut candidates = Window::default();
     let mut step = vec![0; STEP_BYTES];
     let mut start = from;

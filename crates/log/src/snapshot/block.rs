@@ -15,7 +15,7 @@ use crate::record::{Cursor, Fault};
 const MAGIC: [u8; 8] = *b"\xf9WSPSNP\n";
 /// The format that is written.
 pub(super) const FORMAT: u32 = 1;
-const HEADER_BYTES: usize = 48;
+pub(super) const HEADER_BYTES: usize = 48;
 const HEADER_CHECKED_BYTES: usize = HEADER_BYTES - 4;
 
 const BLOCK_HEADER_BYTES: usize = 16;
@@ -66,7 +66,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    fn encode(&self) -> [u8; HEADER_BYTES] {
+    pub(super) fn encode(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
@@ -254,7 +254,7 @@ impl<E: Entry + Clone> BlockReader<E> {
 
     /// The next entry; `None` at the end, once the file is known to be whole.
     pub(super) fn next(&mut self) -> Result<Option<E>, SnapshotError> {
-        if self.left == 0 && !self.next_block()? {
+        if self.left == 0 && self.next_block()?.is_none() {
             return Ok(None);
         }
         let mut cursor = Cursor::new(&self.block, self.at);
@@ -276,14 +276,15 @@ impl<E: Entry + Clone> BlockReader<E> {
         damage(&self.file, self.block_offset, what)
     }
 
-    /// Reads the next block; false at the end.
-    fn next_block(&mut self) -> Result<bool, SnapshotError> {
+    /// Reads the next block and returns it as it stands in the file; `None` at the end, once the
+    /// file is known to be whole.
+    pub(super) fn next_block(&mut self) -> Result<Option<Vec<u8>>, SnapshotError> {
         let offset = self.found.bytes;
         if offset == self.expected.bytes {
             if self.found != self.expected {
                 return Err(damage(&self.file, offset, SnapshotFault::Entries));
             }
-            return Ok(false);
+            return Ok(None);
         }
         let wrong = |reader: &Self| damage(&reader.file, offset, SnapshotFault::Block);
         let mut header = [0; BLOCK_HEADER_BYTES];
@@ -316,7 +317,7 @@ impl<E: Entry + Clone> BlockReader<E> {
         self.found.checksum = crc32c::crc32c_append(self.found.checksum, &block);
         self.block = content.into();
         (self.block_offset, self.at, self.left) = (offset, 0, entries);
-        Ok(true)
+        Ok(Some(block))
     }
 
     /// Where what is read now is, for what the caller finds wrong with it.

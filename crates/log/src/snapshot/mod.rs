@@ -3,6 +3,7 @@
 //! up to it is no longer needed. The files are drawn byte by byte in `docs/format.md`.
 
 mod block;
+mod copy;
 mod entry;
 mod make;
 mod manifest;
@@ -99,10 +100,7 @@ impl Snapshots {
     /// # Errors
     /// If the directory cannot be listed.
     pub fn list(&self) -> Result<Vec<Sequence>, IoError> {
-        let names = self.disk.list()?;
-        let mut found: Vec<Sequence> = names.iter().filter_map(|name| parse_name(name)).collect();
-        found.sort_unstable();
-        Ok(found)
+        list_in(&self.disk)
     }
 
     /// The snapshot of commit `sequence`, which [`list`](Snapshots::list) has told. Its manifest
@@ -111,13 +109,7 @@ impl Snapshots {
     /// # Errors
     /// If it is damaged, of a newer format or another epoch, or the file system fails.
     pub fn load(&self, sequence: Sequence) -> Result<Snapshot, SnapshotError> {
-        let disk = self.disk.below(&name(sequence));
-        let file = disk.dir().join(manifest::NAME);
-        let Some(bytes) = disk.read_whole(manifest::NAME)? else {
-            return Err(damage_at(file, 0, SnapshotFault::Manifest));
-        };
-        let manifest = Manifest::decode(&bytes, &file, (self.epoch, sequence))?;
-        Ok(Snapshot::new(disk, manifest))
+        load_from(&self.disk, self.epoch, sequence)
     }
 
     /// Makes the snapshot that `plan` describes. It is durable when this returns.
@@ -215,12 +207,35 @@ impl Snapshots {
     }
 }
 
+/// The commits that there are snapshots of in `disk`'s directory, ascending.
+pub(crate) fn list_in(disk: &Disk) -> Result<Vec<Sequence>, IoError> {
+    let names = disk.list()?;
+    let mut found: Vec<Sequence> = names.iter().filter_map(|name| parse_name(name)).collect();
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The snapshot of commit `sequence` in `disk`'s directory.
+pub(crate) fn load_from(
+    disk: &Disk,
+    epoch: Epoch,
+    sequence: Sequence,
+) -> Result<Snapshot, SnapshotError> {
+    let disk = disk.below(&name(sequence));
+    let file = disk.dir().join(manifest::NAME);
+    let Some(bytes) = disk.read_whole(manifest::NAME)? else {
+        return Err(damage_at(file, 0, SnapshotFault::Manifest));
+    };
+    let manifest = Manifest::decode(&bytes, &file, (epoch, sequence))?;
+    Ok(Snapshot::new(disk, manifest))
+}
+
 /// The name of the directory of the snapshot of commit `sequence`.
-fn name(sequence: Sequence) -> String {
+pub(crate) fn name(sequence: Sequence) -> String {
     format!("{:016}", sequence.0)
 }
 
-fn parse_name(name: &str) -> Option<Sequence> {
+pub(crate) fn parse_name(name: &str) -> Option<Sequence> {
     if name.len() != 16 || !name.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
@@ -230,7 +245,8 @@ fn parse_name(name: &str) -> Option<Sequence> {
         .map(Sequence)
 }
 
-fn is_temporary(name: &str) -> bool {
+/// Whether it is the name of a snapshot that is being made or removed, or that a crash has left so.
+pub(crate) fn is_temporary(name: &str) -> bool {
     let digits = name.split('.').next().unwrap_or_default();
     name.ends_with(TEMPORARY_SUFFIX) && parse_name(digits).is_some()
 }

@@ -15,8 +15,8 @@ use crate::files::Disk;
 /// needs. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    disk: Disk,
-    manifest: Arc<Manifest>,
+    pub(super) disk: Disk,
+    pub(super) manifest: Arc<Manifest>,
 }
 
 impl Snapshot {

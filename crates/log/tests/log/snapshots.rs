@@ -76,7 +76,7 @@ impl Fold {
         fold
     }
 
-    fn try_read(snapshot: &Snapshot) -> Result<Fold, SnapshotError> {
+    pub(crate) fn try_read(snapshot: &Snapshot) -> Result<Fold, SnapshotError> {
         let documents: Vec<_> = snapshot.documents().collect::<Result<_, _>>()?;
         assert!(
             documents.is_sorted_by_key(|document| (document.collection, document.id.clone())),
@@ -132,7 +132,7 @@ pub(crate) fn make(
 }
 
 /// The newest snapshot, as an opening finds it.
-fn newest(snapshots: &Snapshots) -> Option<Snapshot> {
+pub(crate) fn newest(snapshots: &Snapshots) -> Option<Snapshot> {
     let newest = *snapshots.list().unwrap().last()?;
     Some(snapshots.load(newest).unwrap())
 }
@@ -347,7 +347,7 @@ fn a_snapshot_of_another_epoch_is_refused() {
 }
 
 /// Lets `passing` operations pass and fails all after them, as a process that has died.
-fn dies_after(passing: usize, died: &Arc<AtomicBool>) -> Faults {
+pub(crate) fn dies_after(passing: usize, died: &Arc<AtomicBool>) -> Faults {
     let (left, died) = (AtomicUsize::new(passing), Arc::clone(died));
     Faults::new(move |_operation, _path| {
         let alive = left
