@@ -4,7 +4,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
-    commit, completions, delete, demo, export, get, import, put, query, serve, tail,
+    backup, commit, completions, delete, demo, export, get, import, put, query, restore, serve,
+    tail,
 };
 use crate::failure::EXIT_STATUSES;
 
@@ -68,6 +69,10 @@ pub(crate) enum Command {
     Commit(commit::Commit),
     /// Watch a collection change.
     Tail(tail::Tail),
+    /// Copy a database, while it is served or at rest.
+    Backup(backup::Backup),
+    /// Make a database from a backup.
+    Restore(restore::Restore),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.

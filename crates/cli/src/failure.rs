@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use wellspring_client::{ChangesError, Code, ConnectError, RequestError, WireError};
+use wellspring_engine::backup::BackupError;
 use wellspring_server::config::ConfigError;
 use wellspring_server::{LogError, RunError};
 use wellspring_types::SelectError;
@@ -76,6 +77,8 @@ pub(crate) enum Failure {
     Logs(#[from] LogError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("cannot have a temporary directory")]
     TemporaryDirectory { source: io::Error },
     #[error("socket {place} of those that were passed on is not one that listens for TCP")]

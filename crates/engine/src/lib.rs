@@ -33,6 +33,7 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
+//! | [`backup`] | backups, and databases made from them |
 //! | `executor` | who does the work: a thread for each worker, or a simulation in turns |
 //! | `floors` | which changes are no longer offered: documents, moved by commits |
 //! | `keeper` | its worker makes snapshots of the log, has floors moved, and drops what is below them |
@@ -46,6 +47,7 @@
 //! | `token` | resume tokens and page cursors |
 
 mod apply;
+pub mod backup;
 mod collections;
 mod commit;
 mod database;

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("protocol", &["types"]),
     ("server", &["types", "engine", "protocol"]),
     ("client", &["types", "protocol"]),
-    ("cli", &["types", "client", "server", "protocol"]),
+    ("cli", &["types", "engine", "client", "server", "protocol"]),
     (
         "testkit",
         &[

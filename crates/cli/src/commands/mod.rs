@@ -1,5 +1,6 @@
 //! The commands, each in its own module.
 
+pub(crate) mod backup;
 pub(crate) mod commit;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -9,6 +10,7 @@ pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod put;
 pub(crate) mod query;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod tail;
 mod version;
@@ -16,6 +18,7 @@ mod version;
 mod input;
 mod pages;
 mod signals;
+mod transfer;
 
 use listenfd::ListenFd;
 
@@ -36,6 +39,8 @@ pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), F
         Command::Query(command) => command.run(&target).await,
         Command::Commit(command) => command.run(&target).await,
         Command::Tail(command) => command.run(&target).await,
+        Command::Backup(command) => command.run(),
+        Command::Restore(command) => command.run(),
         Command::Version => version::run(),
         Command::Completions(command) => command.run(),
     }

@@ -9,6 +9,7 @@
 
 mod support;
 
+mod backups;
 mod bulk;
 mod documents;
 mod program;

@@ -123,6 +123,11 @@ impl Server {
         (status.code(), directory)
     }
 
+    /// The directory of its database.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("wellspring-data")
+    }
+
     /// Runs a command against this server.
     pub(crate) fn run<const N: usize>(&self, arguments: [&str; N]) -> Said {
         self.run_with(&arguments, "")

@@ -100,7 +100,18 @@ impl Meta {
         Ok(())
     }
 
-    fn encode(&self) -> [u8; BYTES] {
+    /// As a copy of the database has it, whose log ends at `head`.
+    pub(crate) fn of_a_copy(&self, head: Sequence) -> Meta {
+        Meta {
+            clean_close: false,
+            witnessed: head,
+            store_number: 0,
+            stamp: None,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn encode(&self) -> [u8; BYTES] {
         let mut bytes = [0; BYTES];
         let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
         put(0, MAGIC);
@@ -124,7 +135,7 @@ impl Meta {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Meta, MetaError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Meta, MetaError> {
         let damaged = |reason| MetaError::Damaged { reason };
         let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_other| damaged("wrong length"))?;
         if &bytes[..8] != MAGIC {

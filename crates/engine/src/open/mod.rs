@@ -70,6 +70,12 @@ pub enum OpenError {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// A restore into the directory was cut short.
+    #[error("{} was not restored to the end: restore it again", data_dir.display())]
+    RestoreUnfinished {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
     /// META cannot be used.
     #[error(transparent)]
     Meta(#[from] MetaError),
@@ -173,6 +179,11 @@ pub(crate) fn open(
     let file_system = &*options.file_system;
     create_directory(file_system, data_dir).map_err(|source| io_error(data_dir, source))?;
     let lock = lock(file_system, data_dir)?;
+    let unfinished = is_being_restored(file_system, data_dir);
+    if unfinished.map_err(|source| io_error(data_dir, source))? {
+        let data_dir = data_dir.clone();
+        return Err(OpenError::RestoreUnfinished { data_dir });
+    }
     let meta = load_or_create(file_system, data_dir)?;
     let (clean_close, witnessed) = (meta.clean_close, meta.witnessed);
     let directory = store_directory(data_dir, meta.store_number);
@@ -268,7 +279,7 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
 }
 
 /// Makes a directory and those above it, durably: the files in it are no more durable than its name.
-fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+pub(crate) fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> io::Result<()> {
     if file_system.is_dir(directory) {
         return Ok(());
     }
@@ -278,6 +289,14 @@ fn create_directory(file_system: &dyn FileSystem, directory: &Path) -> io::Resul
     // `create_dir_all`, as another process may be making it too.
     file_system.create_dir_all(directory)?;
     file_system.sync_dir(parent)
+}
+
+/// Stands in a data directory while it is restored from a backup: what is there is not whole.
+pub(crate) const RESTORING: &str = "RESTORING";
+
+/// Whether a restore into the directory goes on, or was cut short.
+pub(crate) fn is_being_restored(file_system: &dyn FileSystem, data_dir: &Path) -> io::Result<bool> {
+    Ok(file_system.read(&data_dir.join(RESTORING))?.is_some())
 }
 
 fn lock(file_system: &dyn FileSystem, data_dir: &Path) -> Result<Lock, OpenError> {

@@ -9,6 +9,7 @@
 
 mod common;
 
+mod backups;
 mod commits;
 mod faults;
 mod feeds;

@@ -150,6 +150,13 @@ impl Backup {
         self.manifest.as_ref()
     }
 
+    /// What it holds, once that is something.
+    fn declared(&self) -> Result<&BackupManifest, BackupError> {
+        let dir = || self.disk.dir().to_path_buf();
+        let manifest = self.manifest.as_ref();
+        manifest.ok_or_else(|| BackupError::Missing { dir: dir() })
+    }
+
     /// Its directory.
     #[must_use]
     pub fn dir(&self) -> &Path {

@@ -112,8 +112,16 @@ impl BackupManifest {
 }
 
 impl Backup {
+    /// The commit that `point` stands for.
+    ///
+    /// # Errors
+    /// If the backup does not hold it, or a segment that has to be looked into is damaged.
+    pub fn find(&self, point: RestorePoint) -> Result<Sequence, BackupError> {
+        Ok(self.locate(self.declared()?, point)?.0)
+    }
+
     /// The commit that `point` stands for, and the range that it is in.
-    pub(super) fn find(
+    pub(super) fn locate(
         &self,
         manifest: &BackupManifest,
         point: RestorePoint,

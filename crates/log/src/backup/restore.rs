@@ -63,11 +63,8 @@ impl Backup {
         target: &RestoreTarget,
         tell: &mut dyn FnMut(BackupProgress),
     ) -> Result<Sequence, BackupError> {
-        let Some(manifest) = &self.manifest else {
-            let dir = self.disk.dir().to_path_buf();
-            return Err(BackupError::Missing { dir });
-        };
-        let (through, range) = self.find(manifest, point)?;
+        let manifest = self.declared()?;
+        let (through, range) = self.locate(manifest, point)?;
         let restoring = Restoring {
             backup: self,
             manifest,
