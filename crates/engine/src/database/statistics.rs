@@ -13,6 +13,7 @@ impl Database {
         let inner = &self.inner;
         let (read, feed, writer) = (&inner.read, &inner.feed, &inner.writer_counters);
         let (visible, handed_out) = (self.visible(), *self.handed_out().borrow());
+        let kept = *inner.kept.borrow();
         Statistics {
             commits: writer.commits(),
             group_commits: writer.group_commits(),
@@ -23,6 +24,8 @@ impl Database {
             handed_out,
             oldest: self.floor().next(),
             collection_floors: count(read.floors.count()),
+            snapshot: kept.snapshot,
+            keeper_failures: kept.failures,
             overlay_bytes: count(read.visible.pending_bytes()),
             ring_bytes: count(inner.ring.bytes()),
             subscriptions: feed.tracker.totals(visible, handed_out),

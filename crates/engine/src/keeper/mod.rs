@@ -43,6 +43,8 @@ pub struct Kept {
     pub oldest: Sequence,
     /// The last sequence whose changes are no longer offered, of any collection.
     pub floor: Sequence,
+    /// Times since the opening that a snapshot could not be made, or something not be dropped.
+    pub failures: u64,
 }
 
 /// Why a round was given up.
@@ -118,18 +120,19 @@ impl KeeperStop {
 }
 
 impl KeeperParts {
-    fn kept(&self) -> Kept {
+    fn kept(&self, failures: u64) -> Kept {
         Kept {
             snapshot: sequence(self.newest.as_ref()),
             oldest: self.read.log.oldest(),
             floor: self.read.floor_of_all(),
+            failures,
         }
     }
 }
 
 impl Keeper {
     pub(crate) fn new(parts: KeeperParts, options: &Options) -> Keeper {
-        let kept = parts.kept();
+        let kept = parts.kept(0);
         Keeper {
             parts,
             retention: Retention {
@@ -166,10 +169,16 @@ impl Keeper {
             self.announce_floors(stop)?;
         }
         self.kept.send_if_modified(|kept| {
-            let now = self.parts.kept();
+            let now = self.parts.kept(kept.failures);
             std::mem::replace(kept, now) != now
         });
         Ok(())
+    }
+
+    /// Lets some rounds pass.
+    fn has_failed(&mut self) {
+        self.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+        self.kept.send_modify(|kept| kept.failures += 1);
     }
 
     /// Takes note of segments that are full by now.
@@ -203,7 +212,7 @@ impl Keeper {
     fn make_snapshot(&mut self, stop: &KeeperStop) -> Result<(), SnapshotError> {
         let through = self.parts.read.visible.sequence();
         if !self.has_room() {
-            self.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+            self.has_failed();
             tracing::warn!(%through, "no room for a snapshot: it would take from the reserve");
             return Ok(());
         }
@@ -376,11 +385,11 @@ impl Worker for KeeperWorker {
             Ok(Ok(())) => {}
             Ok(Err(KeeperError::Snapshot(SnapshotError::Stopped))) => return Turn::Over,
             Ok(Err(error)) => {
-                self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+                self.keeper.has_failed();
                 tracing::error!(%error, "the log is kept as it is: no snapshot, or no room made");
             }
             Err(_panic) => {
-                self.keeper.rounds_to_wait = ROUNDS_AFTER_FAILURE;
+                self.keeper.has_failed();
                 tracing::error!("the log is kept as it is: the keeper panicked");
             }
         }

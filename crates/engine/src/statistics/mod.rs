@@ -59,6 +59,10 @@ pub struct Statistics {
     pub oldest: Sequence,
     /// Collections that have a floor of their own.
     pub collection_floors: u64,
+    /// The last commit of the newest snapshot of the log; zero without one.
+    pub snapshot: Sequence,
+    /// Times that a snapshot could not be made, or something of the log not be dropped.
+    pub keeper_failures: u64,
     /// Bytes of commits that are visible and not yet in the store.
     pub overlay_bytes: u64,
     /// Bytes of commits that wait for the hub.

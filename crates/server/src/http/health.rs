@@ -31,7 +31,12 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     match shared.phase.get() {
         Phase::Ready(database) => plain(match database.health() {
             Health::Writable => r#"{"status":"ready","writable":true}"#.to_owned(),
-            Health::ReadOnly(_) => r#"{"status":"ready","writable":false}"#.to_owned(),
+            Health::ReadOnly(reason) => {
+                format!(
+                    r#"{{"status":"ready","writable":false,"reason":"{}"}}"#,
+                    reason.as_str()
+                )
+            }
         }),
         Phase::Opening(progress) => unready(progress_text(progress)),
         Phase::Closed => unready(r#"{"status":"stopping"}"#.to_owned()),

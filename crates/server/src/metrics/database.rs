@@ -106,6 +106,16 @@ const PLAIN: &[Plain] = &[
         |now| Some(now.collection_floors),
     ),
     gauge(
+        "wellspring_snapshot_sequence",
+        "The last commit of the newest snapshot of the log",
+        |now| Some(now.snapshot.0),
+    ),
+    counter(
+        "wellspring_keeper_failures",
+        "Times that a snapshot could not be made, or something not be dropped",
+        |now| Some(now.keeper_failures),
+    ),
+    gauge(
         "wellspring_overlay_bytes",
         "Commits that are visible and not yet in the store",
         |now| Some(now.overlay_bytes),

@@ -20,6 +20,17 @@ async fn health_is_told_on_both_ports() {
 }
 
 #[tokio::test]
+async fn a_full_disk_refuses_writes_and_readiness_says_why() {
+    let server = TestServer::start_with(|settings| settings.reserve_bytes = Some(u64::MAX)).await;
+    let refused = server.put("/v1/documents/rooms/1", "{}").await;
+    assert_eq!(refused.problem(), (503, "read_only".to_owned()));
+    let ready = server.get("/readyz").await;
+    let wanted = r#"{"status":"ready","writable":false,"reason":"disk_full"}"#;
+    assert_eq!((ready.status.as_u16(), ready.body.as_str()), (200, wanted));
+    assert_eq!(server.get("/v1/documents/rooms/1").await.status, 404);
+}
+
+#[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let server = TestServer::start().await;
     server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
