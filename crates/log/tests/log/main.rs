@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod appending;
 #[cfg(test)]
+mod backup_damage;
+#[cfg(test)]
 mod backups;
 #[cfg(test)]
 mod collections;
