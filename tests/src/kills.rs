@@ -1,9 +1,8 @@
 //! `kill -9` at random moments while 8 writers commit: what was acknowledged is there, and
 //! nothing is half there; also where the store is lost with the kill.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 use wellspring_engine::Database;
 use wellspring_testkit::random::Random;
 use wellspring_testkit::workload::{Acknowledged, check, options};
+use wellspring_tests::store_loss::hurt_store;
 
 /// How often each test kills: 200 times with `WELLSPRING_KILLS=200` set when it is compiled, as
 /// the long form in `docs/testing.md` does.
@@ -90,42 +90,6 @@ fn wait(process: &mut Child, moment: Duration) {
     }
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path))
-        } else {
-            found.push(path)
-        }
-    }
-    found.sort();
-    found
-}
-
-/// Deletes the store, cuts one of its files, or flips a byte.
-fn hurt_store(scene: &mut Scene) {
-    let store = scene.data_dir().join("store");
-    if !store.exists() {
-        return; // Killed before there was one.
-    }
-    let files = files(&store);
-    let Some(count) = u64::try_from(files.len()).ok().filter(|count| *count > 0) else {
-        return;
-    };
-    let file = &files[usize::try_from(scene.random.below(count)).unwrap()];
-    let mut bytes = fs::read(file).unwrap();
-    let at = usize::try_from(scene.random.below(bytes.len().max(1) as u64)).unwrap();
-    match scene.random.below(3) {
-        0 => return fs::remove_dir_all(store).unwrap(),
-        1 => bytes.truncate(at),
-        _ if bytes.is_empty() => {}
-        _ => bytes[at] ^= 0x10,
-    }
-    fs::write(file, bytes).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_commit_survives_kills_whole() {
     let mut scene = Scene::new(1);
@@ -141,7 +105,7 @@ async fn a_store_that_is_lost_or_damaged_with_the_kill_costs_nothing() {
     let mut scene = Scene::new(2);
     for round in 0..kills() {
         scene.write_and_kill(round);
-        hurt_store(&mut scene);
+        hurt_store(&scene.data_dir(), &mut scene.random);
         scene.reopen_and_check(round).await;
     }
     assert!(!scene.acknowledged.is_empty());

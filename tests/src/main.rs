@@ -9,3 +9,5 @@
 
 mod damage;
 mod kills;
+mod real;
+mod server_kills;

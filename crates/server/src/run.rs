@@ -60,6 +60,7 @@ pub struct Server {
     clients: TcpListener,
     admin: TcpListener,
     addresses: Addresses,
+    options: Options,
     logs: Option<Logs>,
     supervisor: Supervisor,
 }
@@ -118,6 +119,7 @@ impl Server {
             admin: admin_at,
         };
         Ok(Server {
+            options: options(&config),
             config: Arc::new(config),
             clients,
             admin,
@@ -142,6 +144,14 @@ impl Server {
         self
     }
 
+    /// Changes how the database will be opened, beyond what the configuration says: for programs
+    /// that embed a server, and for tests that want everything small.
+    #[must_use]
+    pub fn with_options(mut self, change: impl FnOnce(&mut Options)) -> Server {
+        change(&mut self.options);
+        self
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Addresses {
@@ -158,6 +168,7 @@ impl Server {
             clients,
             admin,
             addresses,
+            options,
             logs,
             supervisor,
         } = self;
@@ -185,6 +196,7 @@ impl Server {
         tasks.spawn(supervisor.tell_opening(reader.clone()));
         let life = Life {
             config,
+            options,
             tasks,
             writer: Arc::new(writer),
             reader,
@@ -197,6 +209,7 @@ impl Server {
 /// What is needed from the opening of the database to its closing.
 struct Life {
     config: Arc<Config>,
+    options: Options,
     tasks: Tasks,
     writer: Arc<PhaseWriter>,
     reader: PhaseReader,
@@ -237,7 +250,7 @@ impl Life {
     }
 
     fn open(&self) -> JoinHandle<Result<Database, OpenError>> {
-        let (options, writer) = (options(&self.config), Arc::clone(&self.writer));
+        let (options, writer) = (self.options.clone(), Arc::clone(&self.writer));
         spawn_blocking(move || {
             let mut log = ProgressLog::default();
             Database::open(options, &mut |progress| {

@@ -1,6 +1,6 @@
 //! What every rule asks: commits by name and sequence, documents through time, who knew what when.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::history::model::{
     Attempt, AttemptedWrite, History, LoggedChange, LoggedCommit, Name, Place,
@@ -45,8 +45,8 @@ pub(super) struct Facts<'h> {
     invoked: Vec<u64>,
     /// By time: the highest sequence acknowledged by then.
     known: Vec<(u64, u64)>,
-    /// Documents of the state that are older than the log.
-    older: HashSet<Name>,
+    /// Documents of the state that are older than the log, and their versions.
+    older: HashMap<Name, u64>,
     /// By path, then by sequence.
     touches: Vec<Touch>,
 }
@@ -133,9 +133,9 @@ impl<'h> Facts<'h> {
         self.history.names.text(name)
     }
 
-    /// Whether a document that the log never changes is there since before it.
-    pub(super) fn is_older(&self, path: Name) -> bool {
-        self.older.contains(&path)
+    /// The version of a document that the log never changes and that is there since before it.
+    pub(super) fn older_version(&self, path: Name) -> Option<u64> {
+        self.older.get(&path).copied()
     }
 
     /// Whether a commit is the database's own: it writes what no client can name.
@@ -220,8 +220,10 @@ fn known(operations: &[Operation<'_>]) -> Vec<(u64, u64)> {
     known
 }
 
-fn older(history: &History) -> HashSet<Name> {
+fn older(history: &History) -> HashMap<Name, u64> {
     let oldest = history.dump.oldest;
     let states = history.states.iter().filter(|state| state.version < oldest);
-    states.map(|state| state.document.path).collect()
+    states
+        .map(|state| (state.document.path, state.version))
+        .collect()
 }

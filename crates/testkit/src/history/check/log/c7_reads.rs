@@ -82,9 +82,12 @@ fn absent(facts: &Facts<'_>, read: &Read) -> Option<String> {
     let after = touches.partition_point(|touch| touch.seq <= known);
     let is_absent_at = match (after.checked_sub(1), touches.get(after)) {
         (Some(last), _) => facts.touched(touches[last]).new.is_none(),
-        (None, Some(next)) => facts.touched(*next).prev_version == 0,
+        // What came first in the log tells since when it had been there, which may be later.
+        (None, Some(next)) => !(1..=known).contains(&facts.touched(*next).prev_version),
         // Never changed in the log: whether it was there before, the state says.
-        (None, None) => !facts.is_older(read.document.path),
+        (None, None) => facts
+            .older_version(read.document.path)
+            .is_none_or(|version| version > known),
     };
     if is_absent_at {
         return None;

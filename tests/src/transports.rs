@@ -1,14 +1,16 @@
-//! One session of a subscription over each transport, by small clients.
+//! One session of a subscription over each transport, by small clients. Each takes a server that
+//! dies in the middle of anything for the end of the session.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tonic::Streaming;
+use wellspring_protocol::error::Code;
 use wellspring_protocol::json::client::{FeedPart, ServerMessage, write};
 use wellspring_protocol::json::{ClientMessage, Hello};
 use wellspring_protocol::pb;
@@ -17,29 +19,37 @@ use wellspring_types::{ResumeToken, Value, json};
 
 use crate::grpc;
 
-pub(crate) const TRANSPORTS: [Transport; 6] = [
-    Transport::WebSocket,
-    Transport::Grpc,
-    Transport::Sse,
-    Transport::NdJson,
-    Transport::Poll,
-    Transport::LongPoll,
-];
-
 /// Longest that anything may take that should be there at once.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A way of subscribing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
+pub enum Transport {
+    /// A WebSocket.
     WebSocket,
+    /// A gRPC stream.
     Grpc,
+    /// Server-sent events.
     Sse,
+    /// A stream of JSON lines.
     NdJson,
+    /// Polling.
     Poll,
+    /// Polling that waits for something to come.
     LongPoll,
 }
 
 impl Transport {
+    /// All of them.
+    pub const ALL: &[Transport] = &[
+        Transport::WebSocket,
+        Transport::Grpc,
+        Transport::Sse,
+        Transport::NdJson,
+        Transport::Poll,
+        Transport::LongPoll,
+    ];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Transport::WebSocket => "websocket",
@@ -68,7 +78,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) enum Session {
     WebSocket(Box<Socket>),
     Grpc(Box<Streaming<pb::SubscribeResponse>>),
-    Events(Lines<BufReader<TcpStream>>),
+    Lines(BufReader<TcpStream>),
     Page(std::vec::IntoIter<Got>),
 }
 
@@ -97,11 +107,11 @@ pub(crate) async fn open(
         }
         Transport::Sse => {
             let stream = get(server, &target(request, ""), "text/event-stream").await?;
-            Some(Session::Events(stream.lines()))
+            Some(Session::Lines(stream))
         }
         Transport::NdJson => {
             let stream = get(server, &target(request, ""), "application/x-ndjson").await?;
-            Some(Session::Events(stream.lines()))
+            Some(Session::Lines(stream))
         }
         Transport::Poll | Transport::LongPoll => {
             let wait = if transport == Transport::Poll {
@@ -132,15 +142,13 @@ impl Session {
                     Ok(Some(response)) => Some(grpc::got(response)),
                     _ => Some(Got::Nothing),
                 },
-                Session::Events(lines) => match lines.next_line().await {
-                    Ok(Some(line)) => {
+                Session::Lines(stream) => match line(stream).await {
+                    Some(line) => {
                         let text = line.strip_prefix("data:").unwrap_or(&line);
-                        text.trim_start()
-                            .starts_with('{')
-                            .then(|| parse(text))
-                            .flatten()
+                        let is_message = text.trim_start().starts_with('{');
+                        is_message.then(|| parse(text)).flatten()
                     }
-                    _ => Some(Got::Nothing),
+                    None => Some(Got::Nothing),
                 },
                 Session::Page(page) => Some(page.next().unwrap_or(Got::Nothing)),
             };
@@ -156,6 +164,8 @@ fn parse(text: &str) -> Option<Got> {
     match ServerMessage::parse(text.as_bytes()).unwrap() {
         ServerMessage::Feed { part, .. } => Some(Got::Part(part)),
         ServerMessage::Ended { error, .. } => Some(Got::Ended(error.code.to_string())),
+        // It opens its database, or is going down.
+        ServerMessage::Error { error, .. } if error.code == Code::Unavailable => Some(Got::Nothing),
         ServerMessage::Error { error, .. } => panic!("refused: {error}"),
         _ => None,
     }
@@ -202,15 +212,19 @@ async fn get(server: SocketAddr, target: &str, accept: &str) -> Option<BufReader
     let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut stream = BufReader::new(stream);
-    let mut status = String::new();
-    stream.read_line(&mut status).await.ok()?;
-    if status.is_empty() || status.contains(" 503 ") {
-        return None; // It is going down.
+    let status = line(&mut stream).await?;
+    if status.contains(" 503 ") {
+        return None; // It opens its database, or is going down.
     }
     assert!(status.contains(" 200 "), "{target}: {status}");
-    let mut line = String::new();
-    while stream.read_line(&mut line).await.ok()? > 2 {
-        line.clear();
-    }
+    while !line(&mut stream).await?.is_empty() {}
     Some(stream)
+}
+
+/// The next line, if it is whole: one without its end was cut by the server's.
+async fn line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok()?;
+    let line = line.strip_suffix('\n')?;
+    Some(line.trim_end_matches('\r').to_owned())
 }

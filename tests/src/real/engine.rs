@@ -12,9 +12,11 @@ use wellspring_testkit::random::Random;
 use wellspring_types::Sequence;
 use wellspring_types::feed::{FeedMessage, From, Known, Op, SubscribeRequest};
 
-use crate::scene::{Scene, open, request};
-use crate::writers::{COLLECTIONS, write};
+use wellspring_tests::scene::{Scene, open, request};
+use wellspring_tests::writers::{COLLECTIONS, Writer};
 
+/// Few, so that writers meet.
+const DOCUMENTS: u64 = 12;
 const SUBSCRIPTIONS: usize = 16;
 const OPENINGS: u64 = 5;
 const PAGE: PageLimit = PageLimit {
@@ -157,7 +159,7 @@ async fn move_floor(database: &Database, writer: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_engine_keeps_every_promise_through_reopenings() {
-    let scene = Scene::new();
+    let scene = Scene::default();
     let mut followers: Vec<_> = (0..SUBSCRIPTIONS)
         .map(|n| Follower::new(&scene, n))
         .collect();
@@ -174,10 +176,11 @@ async fn the_engine_keeps_every_promise_through_reopenings() {
             let (database, recorder) = (database.clone(), scene.recorder.clone());
             writing.spawn(async move {
                 let name = format!("w{opening}{writer}");
-                write(&database, &recorder, &name, 50).await;
+                let mut writer_of = Writer::new(recorder, &name, DOCUMENTS);
+                writer_of.write(&database, 50).await;
                 // Past whoever has fallen behind.
                 move_floor(&database, writer).await;
-                write(&database, &recorder, &format!("{name}b"), 50).await;
+                writer_of.write(&database, 50).await;
             });
         }
         // Every other opening ends while three of the four writers are in the middle.
@@ -206,14 +209,7 @@ async fn the_engine_keeps_every_promise_through_reopenings() {
     database.close().await.unwrap();
     drop(database);
 
-    let report = scene.judge().await;
-    assert!(
-        report.is_clean(),
-        "{:#?}\n{:?}",
-        report.verdicts,
-        report.summary
-    );
-    let summary = report.summary;
+    let summary = scene.judge_clean().await.summary;
     println!("{summary:?}");
     assert!(
         summary.commits > 500 && summary.changes > 1000,

@@ -1,0 +1,103 @@
+//! A server over real sockets: commits by the Rust client, subscriptions whose every session comes
+//! over another transport, servers that stop under all of them and start again.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use wellspring_server::RunError;
+use wellspring_tests::scene::Scene;
+use wellspring_tests::server::bind;
+use wellspring_tests::writers::{Writer, connect};
+use wellspring_tests::{Follower, PATIENCE, Transport};
+
+/// Few, so that writers meet.
+const DOCUMENTS: u64 = 12;
+const SUBSCRIPTIONS: usize = 18;
+const STARTS: u64 = 3;
+
+struct Running {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinSet<Result<(), RunError>>,
+}
+
+impl Running {
+    async fn start(data: PathBuf) -> Running {
+        let server = bind(data).await.unwrap();
+        let address = server.addresses().clients;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut running = JoinSet::new();
+        running.spawn(server.run(async {
+            stopped.await.ok();
+        }));
+        Running {
+            address,
+            stop,
+            server: running,
+        }
+    }
+
+    async fn stop(mut self) {
+        drop(self.stop);
+        let ended = tokio::time::timeout(PATIENCE, self.server.join_next()).await;
+        let ended = ended.expect("the server stops").unwrap();
+        ended.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_keeps_every_promise_on_every_transport_through_restarts() {
+    let scene = Scene::default();
+    let mut followers: Vec<_> = (0..SUBSCRIPTIONS)
+        .map(|n| Follower::new(scene.recorder.clone(), n, 0, Transport::ALL))
+        .collect();
+    for start in 0..STARTS {
+        let server = Running::start(scene.data_dir()).await;
+        let address = server.address;
+        let mut writing = JoinSet::new();
+        for writer in 0..4 {
+            let client = connect(address).await.unwrap();
+            let name = format!("w{start}{writer}");
+            let mut writer_of = Writer::new(scene.recorder.clone(), &name, DOCUMENTS);
+            // One is done first, and then the server stops.
+            let count = if writer == 0 { 100 } else { 130 };
+            writing.spawn(async move { writer_of.write(&client, count).await });
+        }
+        let (at, server_at) = watch::channel(Some(address));
+        let mut following = JoinSet::new();
+        for follower in followers.drain(..) {
+            following.spawn(follower.follow(server_at.clone()));
+        }
+        writing.join_next().await.unwrap().unwrap();
+        scene.recorder.fault("stop", Some("under writers"));
+        at.send_replace(None);
+        server.stop().await;
+        drop(at);
+        writing.abort_all();
+        while writing.join_next().await.is_some() {}
+        while let Some(follower) = following.join_next().await {
+            followers.push(follower.unwrap());
+        }
+    }
+    let server = Running::start(scene.data_dir()).await;
+    let client = connect(server.address).await.unwrap(); // Waits until it is ready.
+    for follower in followers {
+        follower.finish(server.address).await;
+    }
+    client.close().await;
+    server.stop().await;
+
+    let summary = scene.judge_clean().await.summary;
+    println!("{summary:?}");
+    assert!(
+        summary.commits > 500 && summary.changes > 1000,
+        "{summary:?}"
+    );
+    assert!(summary.refused > 10 && summary.unknown > 0, "{summary:?}");
+    assert!(
+        summary.snapshots > 3 && summary.sessions > 50,
+        "{summary:?}"
+    );
+}
