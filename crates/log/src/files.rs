@@ -151,14 +151,14 @@ impl Disk {
         run(&self.faults, operation, path, || work(&*self.file_system))
     }
 
-    /// Makes the directory, durably, unless it is there.
+    /// Makes the directory, unless it is there, and its name durable: one that is there may be of
+    /// a process that was killed before it could do that.
     pub(crate) fn create_dir(&self) -> Result<(), IoError> {
-        if self.file_system.is_dir(&self.dir) {
-            return Ok(());
+        if !self.file_system.is_dir(&self.dir) {
+            self.run(Operation::CreateDir, &self.dir, |system| {
+                system.create_dir_all(&self.dir)
+            })?;
         }
-        self.run(Operation::CreateDir, &self.dir, |system| {
-            system.create_dir_all(&self.dir)
-        })?;
         match self.dir.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => self.sync_at(parent),
             _ => self.sync_at(Path::new(".")),

@@ -291,6 +291,22 @@ pub(crate) fn create_directory(file_system: &dyn FileSystem, directory: &Path) -
     file_system.sync_dir(parent)
 }
 
+/// Makes the names of all directories on the way to this one durable. That they are there does not
+/// say that they are: whoever made them may have been killed before it could see to that.
+fn sync_above(file_system: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    for above in directory.ancestors().skip(1) {
+        let is_here = above.as_os_str().is_empty();
+        match file_system.sync_dir(if is_here { Path::new(".") } else { above }) {
+            // Somebody else's, who made it long ago: what we make we may open.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            // Or on a file system where that is nothing that one does.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            synced => synced?,
+        }
+    }
+    Ok(())
+}
+
 /// Stands in a data directory while it is restored from a backup: what is there is not whole.
 pub(crate) const RESTORING: &str = "RESTORING";
 
@@ -324,6 +340,7 @@ fn load_or_create(file_system: &dyn FileSystem, data_dir: &Path) -> Result<Meta,
             data_dir: data_dir.to_owned(),
         });
     }
+    sync_above(file_system, data_dir).map_err(|source| io_error(data_dir, source))?;
     let epoch = Epoch(u32::from_le_bytes(random(file_system)?));
     let meta = Meta {
         epoch,

@@ -132,6 +132,8 @@ impl Pipeline {
             .send(ordered)
             .await
             .map_err(|_closed| CommitError::Closed)?;
+        // A close waits until nobody can send: not for whoever is slow to take an answer.
+        drop(commands);
         // The writer answers every command that it took, unless its thread died: then nobody
         // knows how far it came.
         answered.await.unwrap_or(Err(CommitError::OutcomeUnknown))

@@ -6,7 +6,7 @@ use wellspring_types::write::{
 };
 use wellspring_types::{MutationId, Object, Sequence, Value};
 
-use crate::common::{Fixture, data, filter, fixture, fixture_with, path, set};
+use crate::common::{Fixture, PATIENCE, data, filter, fixture, fixture_with, path, set};
 
 async fn refused(fixture: &Fixture, request: CommitRequest) -> CommitError {
     fixture.database.commit(request).await.unwrap_err()
@@ -387,4 +387,22 @@ async fn a_repeat_is_not_in_conflict_with_what_it_did_the_first_time() {
         refused(&db, request(document, "q")).await,
         CommitError::MutationIdReused { .. }
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_close_does_not_wait_for_whoever_is_slow_to_take_an_answer() {
+    let db = fixture();
+    let mut slow = std::pin::pin!(
+        db.database
+            .commit(CommitRequest::of(vec![set("rooms/1", "{}")]))
+    );
+    // Sent, and not asked for its answer again.
+    std::future::poll_fn(|context| {
+        assert!(slow.as_mut().poll(context).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    let closed = tokio::time::timeout(PATIENCE, db.database.close()).await;
+    closed.expect("it closes").unwrap();
+    assert_eq!(slow.await.unwrap().seq, Sequence(1));
 }

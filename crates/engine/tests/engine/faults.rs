@@ -282,3 +282,31 @@ async fn a_hub_that_cannot_read_makes_the_database_read_only_and_hides_nothing()
 async fn a_hub_that_panics_makes_the_database_read_only_and_hides_nothing() {
     without_its_hub(true).await;
 }
+
+#[test]
+fn a_directory_that_a_killed_process_has_left_is_made_durable_before_anything_is_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let above = directory.path().join("above");
+    let data_dir = above.join("data");
+    // Made, and killed before their names were durable.
+    std::fs::create_dir_all(data_dir.join("log")).unwrap();
+    let log: Arc<std::sync::Mutex<Vec<(Operation, std::path::PathBuf)>>> = Arc::default();
+    let told = Arc::clone(&log);
+    let mut options = Options::new(&data_dir);
+    options.reserve_bytes = 0;
+    options.file_system = Arc::new(FailingFileSystem::new(move |operation, path| {
+        told.lock().unwrap().push((operation, path.to_owned()));
+        Fate::Done
+    }));
+    drop(Database::open(options, &mut |_| {}).unwrap());
+    let log = log.lock().unwrap();
+    let place = |operation, path: &Path| {
+        let found = log
+            .iter()
+            .position(|(what, at)| *what == operation && at == path);
+        found.unwrap_or_else(|| panic!("{operation:?} {}", path.display()))
+    };
+    let meta = place(Operation::Rename, &data_dir.join("META"));
+    assert!(place(Operation::SyncDir, &above) < meta);
+    assert!(place(Operation::SyncDir, directory.path()) < meta);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use wellspring_log::{CommitRecord, DamageKind, Faults, OpenError, Operation, Witnesses};
@@ -312,4 +313,25 @@ fn the_last_group_is_made_durable_before_anything_is_served() {
         "the same bytes at the same place"
     );
     assert_eq!(read_all(&log.reader()), torn.commits);
+}
+
+#[test]
+fn a_directory_that_a_killed_process_has_left_is_made_durable() {
+    let fixture = Fixture::roomy();
+    let dir = fixture.options().dir;
+    std::fs::create_dir_all(&dir).unwrap();
+    let (asked, above) = (
+        Arc::new(AtomicBool::new(false)),
+        dir.parent().unwrap().to_owned(),
+    );
+    let told = Arc::clone(&asked);
+    drop(
+        fixture.open_with(Faults::new(move |operation, path: &Path| {
+            if operation == Operation::SyncDir && path == above {
+                told.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        })),
+    );
+    assert!(asked.load(Ordering::Relaxed));
 }
