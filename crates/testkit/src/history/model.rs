@@ -80,6 +80,8 @@ impl History {
 pub(super) struct Dump {
     pub(super) oldest: u64,
     pub(super) head: u64,
+    /// The oldest that the database keeps.
+    pub(super) kept: u64,
     pub(super) place: Option<Place>,
 }
 

@@ -465,8 +465,11 @@ impl Model {
 
     fn dump(&mut self) {
         let head = self.head();
-        self.records
-            .push(Record::Dump(DumpRecord { oldest: 1, head }));
+        self.records.push(Record::Dump(DumpRecord {
+            oldest: 1,
+            head,
+            kept: None,
+        }));
         for (seq, changes) in (1..).zip(std::mem::take(&mut self.log)) {
             let changes = changes.into_iter().map(|change| LogChange {
                 path: change.path.into(),

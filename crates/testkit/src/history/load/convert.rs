@@ -46,6 +46,7 @@ impl Loading {
         }
         let dump = &mut self.history.dump;
         (dump.oldest, dump.head, dump.place) = (record.oldest, record.head, Some(place));
+        dump.kept = record.kept.unwrap_or(record.oldest);
         Ok(())
     }
 

@@ -177,6 +177,9 @@ pub struct DumpRecord {
     pub oldest: u64,
     /// The last sequence; 0 without any.
     pub head: u64,
+    /// The oldest sequence that the database itself keeps, where the dump has more than that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
 }
 
 /// `LOG`: one commit as the log has it.

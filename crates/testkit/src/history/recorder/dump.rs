@@ -1,7 +1,7 @@
 //! The separate reader that comes last: the log, read by the log's own reader, not through a
 //! subscription; and the state, read by queries.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::value::RawValue;
@@ -24,12 +24,35 @@ pub fn log(
     reader: &LogReader,
     older: &[(CollectionId, CollectionPath)],
 ) -> Result<Vec<CollectionPath>> {
+    dump(recorder, reader, older, None)
+}
+
+/// As [`log`], of a reader that has more than the database keeps: all from the first commit on.
+/// `kept` is the oldest one that the database keeps.
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn whole_log(
+    recorder: &Recorder,
+    reader: &LogReader,
+    kept: Sequence,
+) -> Result<Vec<CollectionPath>> {
+    dump(recorder, reader, &[], Some(kept))
+}
+
+fn dump(
+    recorder: &Recorder,
+    reader: &LogReader,
+    older: &[(CollectionId, CollectionPath)],
+    kept: Option<Sequence>,
+) -> Result<Vec<CollectionPath>> {
     let (oldest, head) = (reader.oldest(), reader.head());
     recorder.record(&Record::Dump(DumpRecord {
         oldest: oldest.0,
         head: head.0,
+        kept: kept.map(|kept| kept.0),
     }));
-    let mut collections: HashMap<CollectionId, CollectionPath> = older.iter().cloned().collect();
+    let mut collections: BTreeMap<CollectionId, CollectionPath> = older.iter().cloned().collect();
     for commit in reader.read(Sequence(oldest.0.saturating_sub(1)), head, None) {
         let commit = commit?;
         collections.extend(commit.collections);

@@ -5,7 +5,7 @@ use wellspring_protocol::json::client::{FeedPart, ReceivedCommit};
 use wellspring_types::feed::{self, FeedMessage, SubscribeRequest};
 use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence};
 
-use super::{Recorder, now};
+use super::Recorder;
 use crate::history::DocumentHash;
 use crate::history::record::{
     ChangeEvent, CheckpointEvent, CurrentEvent, EndedEvent, Event, How, Op, Origin, PageEvent,
@@ -89,7 +89,7 @@ impl FeedRecorder {
         self.view.transport = transport.into();
         self.view.from = from;
         self.view.at_idx = at_idx;
-        self.view.t_inv = Some(now());
+        self.view.t_inv = Some(self.recorder.now());
     }
 
     /// Where the subscription can go on: the newest token received.
@@ -264,7 +264,7 @@ impl FeedRecorder {
             sub: self.sub.clone(),
             session: self.session,
             idx: self.idx,
-            t_recv: now(),
+            t_recv: self.recorder.now(),
             got,
         })));
         self.idx += 1;

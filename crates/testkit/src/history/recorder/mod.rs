@@ -6,6 +6,7 @@ mod feed;
 mod sink;
 mod write;
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,11 +25,20 @@ use sink::Sink;
 /// Writes records to a file, or to memory up to a bound. Clones write to the same. A record is
 /// made ready outside of the lock, and written behind it: a copy into a buffer, now and then a
 /// `write`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Recorder {
     // A blocking mutex is right: it is never held across an await, and nobody behind it waits for
     // more than the page cache.
     sink: Arc<Mutex<Sink>>,
+    clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder")
+            .field("sink", &self.sink)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Recorder {
@@ -49,7 +59,23 @@ impl Recorder {
     fn new(sink: Sink) -> Recorder {
         Recorder {
             sink: Arc::new(Mutex::new(sink)),
+            clock: Arc::new(now),
         }
+    }
+
+    /// The same recorder by another clock, of nanoseconds that do not fall: a simulated one.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Recorder {
+        Recorder {
+            clock: Arc::new(clock),
+            ..self
+        }
+    }
+
+    /// What its clock shows.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        (self.clock)()
     }
 
     /// Writes one record. Should that fail, [`Recorder::finish`] says so: clients have no better
@@ -79,7 +105,7 @@ impl Recorder {
         self.record(&Record::G(ReadRecord {
             client: client.into(),
             t_inv,
-            t_ret: now(),
+            t_ret: self.now(),
             path: Some(path.as_str().into()),
             version: Some(found.map_or(0, |document| document.version.0)),
             hash: found.map(|document| DocumentHash::of(&document.data)),
@@ -91,7 +117,7 @@ impl Recorder {
     pub fn fault(&self, fault: &str, detail: Option<&str>) {
         self.record(&Record::X(FaultRecord {
             fault: fault.into(),
-            t: now(),
+            t: self.now(),
             detail: detail.map(Into::into),
         }));
     }

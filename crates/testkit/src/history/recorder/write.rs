@@ -3,7 +3,7 @@
 use wellspring_types::Sequence;
 use wellspring_types::write::{CommitRequest, Precondition, Write, WriteAction};
 
-use super::{Recorder, now};
+use super::Recorder;
 use crate::history::DocumentHash;
 use crate::history::record::{Outcome, Record, WriteKind, WriteOf, WriteRecord};
 
@@ -27,7 +27,7 @@ impl PendingWrite {
             client: client.into(),
             op_id: op_id.into(),
             writes: request.writes.iter().map(write_of).collect(),
-            t_inv: now(),
+            t_inv: recorder.now(),
             t_ret: None,
             outcome: Outcome::Unknown,
             seq: None,
@@ -56,7 +56,7 @@ impl PendingWrite {
 
     fn end(&mut self, outcome: Outcome, seq: Option<u64>) {
         if let Some(record) = self.record.take() {
-            let t_ret = Some(now());
+            let t_ret = Some(self.recorder.now());
             let record = WriteRecord {
                 t_ret,
                 outcome,

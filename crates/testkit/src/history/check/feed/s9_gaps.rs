@@ -30,7 +30,7 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, report: &mut Repor
             | Got::Ended { expired: true } => {
                 let pin = pin(facts, session, received);
                 let is_withheld = facts.is_withheld(collection(facts, session), *position, pin);
-                facts.is_kept(position + 1) && !is_withheld
+                position + 1 >= facts.history.dump.kept && !is_withheld
             }
             Got::Reset {
                 reason: ResetReason::Epoch,
@@ -90,7 +90,7 @@ fn start(facts: &Facts<'_>, session: &Session<'_>) -> Option<(Rule, String)> {
         )),
         Start::Fresh if session.opened.from == Origin::Beginning => {
             // The oldest kept then was not after the oldest kept now.
-            let oldest = facts.history.dump.oldest;
+            let oldest = facts.history.dump.kept;
             let is_floor = facts.is_floor(collection(facts, session), seq);
             (seq >= oldest && !is_floor).then(|| {
                 let fault = format!("begins after {seq}, and the log with {oldest}");

@@ -84,8 +84,9 @@ impl<'h> Walk<'h> {
             self.holding.clear();
         }
         // A page's token was of a position that only this session tells: the page was complete
-        // through it.
+        // through it. Not where it is of no use any more: then a new position is told.
         if let (Start::AtLeast(_), Some(session)) = (start, self.sessions.last_mut())
+            && opened.how != How::Snapshot
             && let Some(stretch) = session.stretches.last_mut()
         {
             stretch.reach(opened.seq, opened.seq, received);
