@@ -34,6 +34,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "types", "log", "store", "engine", "protocol", "server", "client", "testkit",
         ],
     ),
+    (
+        "simulation",
+        &["types", "log", "store", "engine", "testkit"],
+    ),
     ("xtask", &[]),
 ];
 
@@ -45,7 +49,7 @@ const HIDDEN: &[(&str, &[&str])] = &[
     ("sled", &["store"]),
     ("axum", &["server"]),
     ("hyper", &["server", "client"]),
-    ("clap", &["cli", "server"]),
+    ("clap", &["cli", "server", "simulation"]),
     ("protox", &["xtask"]),
 ];
 
