@@ -193,7 +193,8 @@ impl Server {
             admin_port,
             tasks.clone(),
         ));
-        tasks.spawn(supervisor.tell_opening(reader.clone()));
+        // Beside the tasks: a drain waits for those, and this one for the end of the opening.
+        let opening = supervisor.tell_opening(reader.clone());
         let life = Life {
             config,
             options,
@@ -202,7 +203,8 @@ impl Server {
             reader,
             supervisor,
         };
-        life.live(shutdown).await
+        let (ended, ()) = tokio::join!(life.live(shutdown), opening);
+        ended
     }
 }
 

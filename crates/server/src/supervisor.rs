@@ -12,7 +12,7 @@ use crate::phase::{Phase, PhaseReader};
 
 /// Between two signs of life while the database opens.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// What each of them asks for. A rebuild may take long; a hang is not told from it here.
+/// The time that each of them asks for. A rebuild may take long; a hang is not told from it here.
 const EXTENSION: Duration = Duration::from_secs(60);
 
 /// Tells the supervisor that `NOTIFY_SOCKET` names; nobody where it is not set.
@@ -27,7 +27,8 @@ impl Supervisor {
         Supervisor { is_told: true }
     }
 
-    /// Tells what becomes of the database, until it is open or will not be.
+    /// Tells what becomes of the database, until it is open or will not be: also of a server that
+    /// was told to stop meanwhile and must wait for that.
     pub(crate) async fn tell_opening(self, phase: PhaseReader) {
         if !self.is_told {
             return;

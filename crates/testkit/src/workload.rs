@@ -10,7 +10,7 @@ use wellspring_engine::{Database, Options};
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
 use wellspring_types::query::Query;
 use wellspring_types::write::{CommitRequest, Write};
-use wellspring_types::{Data, Sequence};
+use wellspring_types::{Data, Document, Sequence};
 
 /// Accounts that the writers share.
 const ACCOUNTS: u64 = 50;
@@ -198,7 +198,11 @@ async fn history(
     Ok(found)
 }
 
-async fn pages(database: &Database, collection: &str) -> Result<Vec<wellspring_types::Document>> {
+/// All documents of a collection, page by page.
+///
+/// # Errors
+/// If a page cannot be read.
+pub async fn documents(database: &Database, collection: &str) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     let mut cursor = None;
     loop {
@@ -223,12 +227,12 @@ async fn state(
     database: &Database,
     collection: &str,
 ) -> Result<BTreeMap<String, (Sequence, Data)>> {
-    let documents = pages(database, collection).await?.into_iter();
+    let documents = documents(database, collection).await?.into_iter();
     Ok(documents
         .map(|d| (d.path.id().to_owned(), (d.version, d.data)))
         .collect())
 }
 
 async fn state_size(database: &Database, collection: &str) -> Result<usize> {
-    Ok(pages(database, collection).await?.len())
+    Ok(documents(database, collection).await?.len())
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use wellspring_engine::Database;
+use wellspring_testkit::workload::documents;
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
-use wellspring_types::query::Query;
-use wellspring_types::{Data, Document, Sequence};
+use wellspring_types::{Data, Sequence};
 
 use super::harm::{Harm, What};
 use super::scene::{COLLECTIONS, Scene, copy, directory, options, runtime};
@@ -159,27 +159,6 @@ async fn read(
         }
     }
     Ok(())
-}
-
-async fn documents(database: &Database, collection: &str) -> Result<Vec<Document>> {
-    let mut documents = Vec::new();
-    let mut cursor = None;
-    loop {
-        let query = Query {
-            collection: collection.parse()?,
-            filter: None,
-            select: None,
-            order_by: Vec::new(),
-            limit: 1000,
-            cursor,
-        };
-        let page = database.query(query).await?;
-        documents.extend(page.documents);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(documents);
-        }
-    }
 }
 
 async fn changes(

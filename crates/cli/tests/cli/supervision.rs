@@ -1,12 +1,12 @@
 //! The server under a supervisor: what it tells, the sockets that it is given, being asked twice.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 
-use crate::support::{Server, wellspring};
+use crate::support::{Server, signal, wellspring};
 
 #[test]
 fn a_supervisor_is_told_when_it_is_ready_and_when_it_stops() {
@@ -82,6 +82,37 @@ fn asked_a_second_time_to_stop_it_ends_at_once() {
     server.wait_for_log("clients are asked to leave");
     server.signal("TERM");
     assert_eq!(server.ended().0, Some(130));
+}
+
+#[test]
+fn told_to_stop_while_it_opens_it_waits_for_nothing_but_the_opening() {
+    let directory = tempfile::tempdir().unwrap();
+    // Reading META waits until somebody has it open for writing: an opening that takes its time.
+    let meta = directory.path().join("META");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&meta)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut child = wellspring()
+        .current_dir(directory.path())
+        .args(["serve", "--dev", "--data", ".", "--drain-ms", "100"])
+        .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut wait_for = |part: &str| log.any(|line| line.unwrap().contains(part));
+    assert!(wait_for("listening"));
+    signal(&child, "TERM");
+    assert!(wait_for("clients are asked to leave"));
+    drop(std::fs::write(&meta, "no META"));
+    let rest: Vec<String> = log.map_while(Result::ok).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
+    let cut_off = rest.iter().find(|line| line.contains("cut off"));
+    assert_eq!(cut_off, None, "there was no client");
 }
 
 /// What was told to a supervisor.

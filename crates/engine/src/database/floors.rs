@@ -26,8 +26,8 @@ impl Database {
     }
 
     /// Moves a floor by a commit: positions before it are answered with a reset, or
-    /// `token_expired`, once that is visible. Live subscriptions have been told of a later
-    /// position then. Documents, queries and snapshots are as before.
+    /// `token_expired`, once that is visible. Each live subscription has a checkpoint in its queue
+    /// by then, which one that is cut off just now may not get. Documents, queries and snapshots are as before.
     ///
     /// # Errors
     /// If that would withhold what is not committed, or the commit is refused.

@@ -18,9 +18,9 @@ use crate::logs::Logs;
 use crate::metrics::CONTENT_TYPE as METRICS_CONTENT_TYPE;
 use crate::shared::Shared;
 
-/// Subscriptions in one list, unless the request says how many.
+/// Entries of one list, unless the request says how many.
 const LISTED: usize = 100;
-/// Subscriptions in one list at most.
+/// Entries of one list at most.
 const LISTED_MAX: usize = 1000;
 /// Bytes of a log filter.
 const FILTER_BYTES_MAX: usize = 4096;
@@ -71,13 +71,7 @@ async fn metrics(State(admin): State<Admin>) -> Result<Response, Problem> {
 /// The subscriptions that there are, those furthest behind first.
 async fn subscriptions(State(admin): State<Admin>, request: Request) -> Result<Response, Problem> {
     let parameters = Parameters::read(request.uri().query(), &["limit"])?;
-    let limit = parameters.parsed("limit")?.unwrap_or(LISTED);
-    if !(1..=LISTED_MAX).contains(&limit) {
-        let told = format!("parameter \"limit\": {limit} is not from 1 to {LISTED_MAX}");
-        return Err(WireError::invalid_argument(told)
-            .detail("parameter", "limit")
-            .into());
-    }
+    let limit = limit(&parameters)?;
     let database = admin.shared.phase.database()?;
     let text = blocking(move || {
         let visible = database.visible();
@@ -93,6 +87,16 @@ async fn subscriptions(State(admin): State<Admin>, request: Request) -> Result<R
         Value::Object(list).to_text()
     });
     Ok(of_now(text.await?))
+}
+
+/// How much of a list is asked for.
+pub(super) fn limit(parameters: &Parameters) -> Result<usize, WireError> {
+    let limit = parameters.parsed("limit")?.unwrap_or(LISTED);
+    if (1..=LISTED_MAX).contains(&limit) {
+        return Ok(limit);
+    }
+    let told = format!("parameter \"limit\": {limit} is not from 1 to {LISTED_MAX}");
+    Err(WireError::invalid_argument(told).detail("parameter", "limit"))
 }
 
 fn listed(one: &SubscriptionStatistics) -> Object {

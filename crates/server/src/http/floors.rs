@@ -6,17 +6,12 @@ use wellspring_engine::{FloorError, FloorMove};
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::{CollectionPath, Object, Sequence, Value, json};
 
-use super::admin::{blocking, number, of_now, string};
+use super::admin::{blocking, limit, number, of_now, string};
 use super::body;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::errors;
 use crate::shared::Shared;
-
-/// Floors in one list, unless the request says how many.
-const LISTED: usize = 100;
-/// Floors in one list at most.
-const LISTED_MAX: usize = 1000;
 
 /// The floor of everything, and those of single collections, in the order of their paths.
 pub(super) async fn list(
@@ -24,13 +19,7 @@ pub(super) async fn list(
     request: Request,
 ) -> Result<Response, Problem> {
     let parameters = Parameters::read(request.uri().query(), &["limit", "after"])?;
-    let limit = parameters.parsed("limit")?.unwrap_or(LISTED);
-    if !(1..=LISTED_MAX).contains(&limit) {
-        let told = format!("parameter \"limit\": {limit} is not from 1 to {LISTED_MAX}");
-        return Err(WireError::invalid_argument(told)
-            .detail("parameter", "limit")
-            .into());
-    }
+    let limit = limit(&parameters)?;
     let after = parameters.parsed::<CollectionPath>("after")?;
     let database = shared.phase.database()?;
     let text = blocking(move || {
