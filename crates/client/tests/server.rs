@@ -199,6 +199,7 @@ async fn a_query_is_read_in_pages_as_of_one_sequence() {
         order_by: vec!["-n".parse().unwrap()],
         limit: 10,
         cursor: None,
+        at: None,
     };
     let mut seen = Vec::new();
     loop {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use wellspring_types::query::Query;
-use wellspring_types::{CollectionPath, Epoch, Filter, ResumeToken, Sequence};
+use wellspring_types::{CollectionPath, DocumentPath, Epoch, Filter, ResumeToken, Sequence};
 
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 8;
@@ -25,7 +25,7 @@ pub enum TokenError {
     #[error("not a token of this database")]
     Forged,
     /// A place inside a snapshot, or a page's cursor, belongs to another collection or query.
-    #[error("the token belongs to another collection, filter or order")]
+    #[error("the token belongs to another collection, document, filter, order or at")]
     OtherQuery,
     /// It is a page's cursor where a resume token is wanted, or the other way round.
     #[error("a page's cursor and a resume token are not the same thing")]
@@ -61,6 +61,8 @@ pub(crate) enum Place {
         scope: Scope,
         last_id: Box<str>,
     },
+    /// The versions of a document from `before` on are seen.
+    InHistory { before: Sequence, scope: Scope },
 }
 
 /// What a snapshot sends.
@@ -88,7 +90,13 @@ impl Scope {
             filter_text(query.filter.as_ref()),
         ];
         parts.extend(query.order_by.iter().map(ToString::to_string));
+        // No order begins with a space.
+        parts.extend(query.at.as_ref().map(|at| format!(" at {at}")));
         Scope::hash(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    pub(crate) fn of_history(path: &DocumentPath) -> Scope {
+        Scope::hash(&[path.as_str()])
     }
 
     fn hash(parts: &[&str]) -> Scope {
@@ -117,6 +125,7 @@ const POSITION: u8 = 0;
 const IN_SNAPSHOT: u8 = 1;
 const IN_QUERY: u8 = 2;
 const IN_DIFFERENCES: u8 = 3;
+const IN_HISTORY: u8 = 4;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32], epoch: Epoch) -> Sealer {
@@ -152,13 +161,14 @@ impl Sealer {
                     Extent::Whole => IN_SNAPSHOT,
                     Extent::Differences => IN_DIFFERENCES,
                 };
-                (kind, pin, Some((scope, last_id)))
+                (kind, pin, Some((scope, &**last_id)))
             }
             Place::InQuery {
                 pin,
                 scope,
                 last_id,
-            } => (IN_QUERY, pin, Some((scope, last_id))),
+            } => (IN_QUERY, pin, Some((scope, &**last_id))),
+            Place::InHistory { before, scope } => (IN_HISTORY, before, Some((scope, ""))),
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES);
         bytes.push(VERSION);
@@ -242,6 +252,10 @@ fn parse(body: &[u8]) -> Option<Opened> {
                 last_id,
             }
         }
+        IN_HISTORY => Place::InHistory {
+            before: sequence,
+            scope: Scope(rest.try_into().ok()?),
+        },
         _ => return None,
     };
     Some(Opened { epoch, place })
@@ -249,6 +263,8 @@ fn parse(body: &[u8]) -> Option<Opened> {
 
 #[cfg(test)]
 mod tests {
+    use wellspring_types::At;
+
     use super::*;
 
     fn sealer() -> Sealer {
@@ -277,6 +293,10 @@ mod tests {
                 scope,
                 last_id,
             },
+            Place::InHistory {
+                before: Sequence(7),
+                scope: Scope::of_history(&"rooms/1".parse().unwrap()),
+            },
         ]
     }
 
@@ -291,6 +311,15 @@ mod tests {
                     place
                 }
             );
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_is_never_taken_for_a_sequence_or_a_time() {
+        for place in places() {
+            let sealed = sealer().seal(&place);
+            let at: At = sealed.parse().unwrap();
+            assert_eq!(at, At::Token(ResumeToken::new(&sealed)));
         }
     }
 

@@ -37,7 +37,7 @@ pub use file_system::{Access, FileSystem, LocalFileSystem, OpenFile};
 pub use files::{Faults, Operation};
 pub use options::{Options, Witnesses};
 pub use private_files::PrivateFileSystem;
-pub use reader::{LogReader, Records};
+pub use reader::{LogReader, Records, RecordsBackwards};
 pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
 pub use snapshot::{
     Snapshot, SnapshotDocument, SnapshotDocuments, SnapshotMutation, SnapshotMutations,

@@ -55,8 +55,12 @@ pub(crate) fn read(error: &ReadError) -> WireError {
     match error {
         ReadError::InvalidQuery { .. } => told(Code::InvalidArgument),
         ReadError::Cursor(reason) => token(reason),
-        ReadError::CursorExpired => told(Code::TokenExpired),
-        ReadError::TooMuchChanged | ReadError::TooLong { .. } => told(Code::LimitExceeded),
+        ReadError::Ahead { visible, .. } => told(Code::InvalidArgument).detail("seq", visible.0),
+        ReadError::TimeAhead { .. } => told(Code::InvalidArgument),
+        ReadError::CursorExpired | ReadError::OtherHistory => told(Code::TokenExpired),
+        ReadError::Expired { oldest } => told(Code::TokenExpired).detail("oldest", oldest.0),
+        ReadError::TooLong { .. } => told(Code::LimitExceeded),
+        ReadError::TooMuchChanged => told(Code::Overloaded),
         ReadError::Cancelled => told(Code::Unavailable),
         other => internal(other),
     }

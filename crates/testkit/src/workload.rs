@@ -213,6 +213,7 @@ pub async fn documents(database: &Database, collection: &str) -> Result<Vec<Docu
             order_by: Vec::new(),
             limit: 1000,
             cursor,
+            at: None,
         };
         let page = database.query(query).await?;
         documents.extend(page.documents);

@@ -5,11 +5,13 @@
 
 pub mod feed;
 pub mod filter;
+pub mod history;
 pub mod json;
 pub mod limits;
 pub mod query;
 pub mod write;
 
+mod as_of;
 mod data;
 mod document;
 mod field;
@@ -18,6 +20,7 @@ mod path;
 mod pattern;
 mod time;
 
+pub use as_of::{At, AtError};
 pub use data::Data;
 pub use document::Document;
 pub use field::{FieldPath, FieldPathError, FieldSetError, Select, SelectError};

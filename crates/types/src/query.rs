@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{CollectionPath, Document, FieldPath, FieldPathError, Filter, Select, Sequence};
+use crate::{At, CollectionPath, Document, FieldPath, FieldPathError, Filter, Select, Sequence};
 
 /// A query of one collection, or its next page.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,19 @@ pub struct Query {
     pub order_by: Vec<OrderBy>,
     /// Documents in a page, 1 to [`crate::limits::PAGE_DOCUMENTS_MAX`].
     pub limit: u32,
-    /// The `cursor` of the page before.
+    /// The `cursor` of the page before, which was asked for with the same `at`.
     pub cursor: Option<String>,
+    /// As of when; `None`: as of now.
+    pub at: Option<At>,
+}
+
+/// One document, or none, as of one sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The document; `None`: there was none.
+    pub document: Option<Document>,
+    /// As of this sequence.
+    pub seq: Sequence,
 }
 
 /// One key of an order.

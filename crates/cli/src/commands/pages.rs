@@ -50,5 +50,6 @@ pub(crate) fn whole(
         order_by: Vec::new(),
         limit: PAGE_DOCUMENTS_MAX,
         cursor: None,
+        at: None,
     }
 }

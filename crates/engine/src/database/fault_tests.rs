@@ -138,6 +138,7 @@ async fn list(database: &Database) -> Vec<(String, String)> {
         order_by: Vec::new(),
         limit: 1000,
         cursor: None,
+        at: None,
     };
     let documents = database.query(query).await.unwrap().documents.into_iter();
     let shown = |d: Document| (d.path.id().to_owned(), d.data.as_str().to_owned());

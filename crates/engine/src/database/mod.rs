@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fault_tests;
 mod floors;
+mod reads;
 mod start;
 mod statistics;
 
@@ -16,9 +17,8 @@ use tokio::time::Instant;
 use wellspring_log::Log;
 use wellspring_store::StoreError;
 use wellspring_types::feed::SubscribeRequest;
-use wellspring_types::query::{Page, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Read};
-use wellspring_types::{Document, DocumentPath, Epoch, Sequence, limits};
+use wellspring_types::{Epoch, Sequence, limits};
 
 use crate::commit::{Commit, CommitError};
 use crate::executor::Job;
@@ -28,13 +28,10 @@ use crate::keeper::Kept;
 use crate::open::{self, MetaError, MetaFile, OpenError, OpenProgress};
 use crate::options::{Clock, Options};
 use crate::pipeline::{self, Command, Pipeline, Reserve};
-use crate::read::{self, Bounds, Cancelled, Overrun, ReadError, Sources};
+use crate::read::{Bounds, Cancelled, Sources};
 use crate::statistics::{Subscriber, WriterCounters};
 
 use start::Running;
-
-/// How often a first page of a query may move its pin before it gives up.
-const QUERY_ATTEMPTS: usize = 8;
 
 /// A database. Clones are handles of the same one; dropping the last closes it without a mark
 /// that it was closed cleanly, as a crash would: prefer [`Database::close`].
@@ -128,57 +125,6 @@ impl Database {
             frees_space: false,
         };
         self.inner.pipeline.order(command).await
-    }
-
-    /// The document at `path`; `None` if there is none.
-    ///
-    /// # Errors
-    /// If it could not be read.
-    pub async fn get(&self, path: &DocumentPath) -> Result<Option<Document>, ReadError> {
-        let (sources, path) = (self.inner.read.clone(), path.clone());
-        self.blocking(move || read::get(&sources, &path)).await
-    }
-
-    /// A page of a query, exact as of the sequence of its first page.
-    ///
-    /// # Errors
-    /// If the query or its cursor is not valid, takes too long, or what it needs could not be
-    /// read.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the scan soon after.
-    pub async fn query(&self, query: Query) -> Result<Page, ReadError> {
-        let visible = self.visible();
-        let sealer = &self.inner.feed.sealer;
-        let mut planned = read::plan_query(query, sealer, visible, self.inner.bounds)?;
-        if !planned.is_first() && planned.pin < self.floor() {
-            return Err(ReadError::CursorExpired);
-        }
-        let cancelled = Cancelled::default();
-        let _on_drop = cancelled.on_drop();
-        for _attempt in 0..QUERY_ATTEMPTS {
-            self.inner.read.visible.applied(planned.pin).await;
-            let (sources, sealer) = (self.inner.read.clone(), Arc::clone(sealer));
-            let (attempt, cancelled) = (planned.clone(), cancelled.clone());
-            let page = move || match read::run_query(&attempt, &sources, &sealer, &cancelled) {
-                Ok(page) => Ok(Some(page)),
-                Err(Overrun::Budget) => Ok(None),
-                Err(Overrun::Failed(error)) => Err(error),
-            };
-            match self.blocking(page).await {
-                Ok(Some(page)) => return Ok(page),
-                Ok(None) if planned.is_first() => planned.re_pin(self.visible()),
-                Ok(None) => break,
-                Err(ReadError::Log(wellspring_log::ReadError::BeforeOldest { .. })) => {
-                    if !planned.is_first() {
-                        return Err(ReadError::CursorExpired);
-                    }
-                    planned.re_pin(self.visible());
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Err(ReadError::TooMuchChanged)
     }
 
     /// Subscribes to the changes of one collection. The position is pinned when this returns.
@@ -281,16 +227,6 @@ impl Database {
         let checked = Job::start(&self.inner.feed.executor, check).await;
         checked.map_err(|_lost| CommitError::StoreFailed)??;
         Ok(visible)
-    }
-
-    async fn blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
-    ) -> Result<T, ReadError> {
-        match Job::start(&self.inner.feed.executor, work).await {
-            Err(_) | Ok(Err(ReadError::Store(StoreError::Closed))) => Err(ReadError::Cancelled),
-            Ok(read) => read,
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use wellspring_types::feed::{FeedMessage, Known, View};
 use wellspring_types::{CollectionPath, Document, DocumentPath, ResumeToken, Sequence, limits};
 
 use super::view::show;
-use crate::read::{Exact, Overrun, ReadError, Sources, document_bytes};
+use crate::read::{Exact, Overrun, Permit, ReadError, Sources, WhenFull, document_bytes};
 use crate::token::{Extent, Place, Scope, Sealer};
 use crate::visible::document_after;
 
@@ -107,7 +107,12 @@ impl Snapshot {
     ) -> Snapshot {
         let known = known.map(|known| Versions::after(known, last_id.as_deref()));
         let scope = Scope::of_snapshot(&collection, view.filter.as_ref());
-        let exact = Exact::new(collection.clone(), pin, last_id, changed_bytes_max);
+        let exact = Exact::new(
+            collection.clone(),
+            pin,
+            last_id,
+            (changed_bytes_max, WhenFull::Stop),
+        );
         Snapshot {
             exact,
             scope,
@@ -162,7 +167,10 @@ impl Snapshot {
         if self.moving.is_some() {
             return self.step_move(sources, sealer).map(Step::Messages);
         }
-        let page = match self.exact.page(sources, limits::PAGE_BYTES_MAX) {
+        let page = match self
+            .exact
+            .page(sources, limits::PAGE_BYTES_MAX, &Permit::default())
+        {
             Ok(page) => page,
             Err(Overrun::Budget) => return Ok(Step::Overrun),
             Err(Overrun::Failed(error)) => return Err(error),

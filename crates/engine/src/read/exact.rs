@@ -7,6 +7,10 @@
 //! Why no change is missed: let `begun` be the last sequence whose applying had begun when the
 //! page ended. Nothing that was applied later can be in the page, and the log, which is ahead of
 //! the store, is read through `begun` before the page is put right.
+//!
+//! The pin may be long past: then more may have changed since than fits into memory. A read that
+//! cannot move its pin keeps the first documents of what has changed, and ends its page before
+//! the first that did not fit; from there on it reads the log once more.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -14,6 +18,8 @@ use std::ops::Bound;
 use wellspring_store::{ScanLimit, Scanned};
 use wellspring_types::{CollectionId, CollectionPath, Document, DocumentPath, Sequence};
 
+use super::as_of::document_before;
+use super::permit::Permit;
 use super::{ReadError, Sources, document_of};
 use crate::commit::{DocumentChange, detach};
 use crate::visible::Pending;
@@ -34,6 +40,18 @@ pub(crate) struct Exact {
     fed: Sequence,
     changed_bytes: usize,
     changed_bytes_max: usize,
+    when_full: WhenFull,
+    /// Of documents from this id on, `changed` has nothing: it was full.
+    horizon: Option<Box<str>>,
+}
+
+/// What an exact read does when more has changed than it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// It says so by [`Overrun::Budget`].
+    Stop,
+    /// It goes on with fewer documents a page, and reads the log again for the next ones.
+    Narrow,
 }
 
 /// Documents of a collection as of one sequence.
@@ -66,7 +84,7 @@ impl Exact {
         collection: CollectionPath,
         pin: Sequence,
         cursor: Option<Box<str>>,
-        changed_bytes_max: usize,
+        (changed_bytes_max, when_full): (usize, WhenFull),
     ) -> Exact {
         let changed = BTreeMap::new();
         Exact {
@@ -77,6 +95,8 @@ impl Exact {
             fed: pin,
             changed_bytes: 0,
             changed_bytes_max,
+            when_full,
+            horizon: None,
         }
     }
 
@@ -92,17 +112,24 @@ impl Exact {
     pub(crate) fn re_pin(&mut self, pin: Sequence) {
         debug_assert!(self.pin <= pin, "a pin moves on: {} to {pin}", self.pin);
         self.pin = pin;
-        self.fed = pin;
-        self.changed.clear();
-        self.changed_bytes = 0;
+        self.feed_again();
     }
 
-    /// The next page, of `bytes_max` or one document. On [`Overrun::Budget`] the read stands where
-    /// it stood.
+    /// Nothing is known of what has changed since the pin.
+    fn feed_again(&mut self) {
+        self.fed = self.pin;
+        self.changed.clear();
+        self.changed_bytes = 0;
+        self.horizon = None;
+    }
+
+    /// The next page, of `bytes_max` or one document; an empty one may be followed by others. On
+    /// [`Overrun::Budget`] the read stands where it stood.
     pub(crate) fn page(
         &mut self,
         sources: &Sources,
         bytes_max: usize,
+        permit: &Permit,
     ) -> Result<ExactPage, Overrun> {
         let Some(collection) = sources.collections.id(self.collection.as_str()) else {
             return Ok(ExactPage {
@@ -122,25 +149,46 @@ impl Exact {
             }
             // Everything that had filled the page was deleted while it was read.
         };
-        let read_through = if scan.end {
+        let mut found = scan.entries;
+        let mut read_through = if scan.end {
             None
         } else {
-            scan.entries.last().map(|entry| match entry {
-                Scanned::Document(document) => document.id.clone(),
-                Scanned::Overtaken(id) => id.clone(),
-            })
+            found.last().map(|entry| entry_id(entry).into())
         };
-        self.feed(sources, collection)?;
-        let documents = self.merge(scan.entries, read_through.as_deref())?;
+        self.feed(sources, collection, permit)?;
+        let narrowed = self.ends_before(read_through.as_deref());
+        if let Some(horizon) = &narrowed {
+            found.retain(|entry| entry_id(entry) < &**horizon);
+            let last_changed = self.changed.last_key_value().map(|(id, _)| &**id);
+            let last = found.last().map(entry_id).max(last_changed);
+            // With neither, nothing is between where it stands and the horizon.
+            read_through = last.or(self.cursor.as_deref()).map(Into::into);
+        }
+        let documents = self.merge(found, read_through.as_deref())?;
         self.cursor.clone_from(&read_through);
+        if narrowed.is_some() {
+            self.feed_again();
+        }
         Ok(ExactPage {
             documents,
             read_through,
         })
     }
 
+    /// The horizon, if a page through `read_through` would pass it.
+    fn ends_before(&self, read_through: Option<&str>) -> Option<Box<str>> {
+        let horizon = self.horizon.as_ref()?;
+        let passes = read_through.is_none_or(|through| through >= &**horizon);
+        passes.then(|| horizon.clone())
+    }
+
     /// Brings `changed` up to everything that the page just read may show.
-    fn feed(&mut self, sources: &Sources, collection: CollectionId) -> Result<(), Overrun> {
+    fn feed(
+        &mut self,
+        sources: &Sources,
+        collection: CollectionId,
+        permit: &Permit,
+    ) -> Result<(), Overrun> {
         let progress = sources.visible.progress();
         // A store that failed in the middle of a batch may show any of what was visible. The group
         // that was under way becomes visible after that: what was and the overlay go together.
@@ -152,11 +200,15 @@ impl Exact {
         if through > self.fed {
             for commit in sources.commits(self.fed, through, Some(collection)) {
                 let commit = commit?;
+                permit.check()?;
                 for change in &commit.changes {
                     self.note(change);
                 }
                 if self.changed_bytes > self.changed_bytes_max {
-                    return Err(Overrun::Budget);
+                    match self.when_full {
+                        WhenFull::Stop => return Err(Overrun::Budget),
+                        WhenFull::Narrow => self.narrow(),
+                    }
                 }
                 self.fed = commit.seq;
             }
@@ -166,12 +218,27 @@ impl Exact {
         Ok(())
     }
 
+    /// Forgets the last of what has changed until the rest fits, one document at least.
+    fn narrow(&mut self) {
+        while self.changed_bytes > self.changed_bytes_max && self.changed.len() > 1 {
+            let Some((id, document)) = self.changed.pop_last() else {
+                return;
+            };
+            self.changed_bytes -= changed_bytes(&id, document.as_ref());
+            self.horizon = Some(id);
+        }
+    }
+
+    /// Whether a document is among those that are still to be read, and are heeded now.
+    fn is_ahead(&self, id: &str) -> bool {
+        let behind_cursor = self.cursor.as_deref().is_some_and(|cursor| id <= cursor);
+        let beyond = self.horizon.as_deref().is_some_and(|horizon| id >= horizon);
+        !behind_cursor && !beyond
+    }
+
     fn note(&mut self, change: &DocumentChange) {
         let id = change.path.id();
-        if self.cursor.as_deref().is_some_and(|cursor| id <= cursor) {
-            return; // Behind the cursor: read already.
-        }
-        if !self.changed.contains_key(id) {
+        if self.is_ahead(id) && !self.changed.contains_key(id) {
             let mut before = document_before(change);
             // What is counted is what is kept, not the group that it was read with.
             if let Some(document) = &mut before {
@@ -186,11 +253,7 @@ impl Exact {
     /// already.
     fn note_frozen(&mut self, overlay: Vec<(DocumentPath, Pending)>) {
         for (path, pending) in overlay {
-            let ahead = self
-                .cursor
-                .as_deref()
-                .is_none_or(|cursor| path.id() > cursor);
-            if ahead && pending.seq <= self.pin {
+            if self.is_ahead(path.id()) && pending.seq <= self.pin {
                 let document = pending.document.map(std::sync::Arc::unwrap_or_clone);
                 if !self.changed.contains_key(path.id()) {
                     self.changed_bytes += changed_bytes(path.id(), document.as_ref());
@@ -210,10 +273,7 @@ impl Exact {
         let mut documents = Vec::with_capacity(found.len());
         let mut changed = changed.into_iter().peekable();
         for entry in found {
-            let id = match &entry {
-                Scanned::Document(document) => document.id.clone(),
-                Scanned::Overtaken(id) => id.clone(),
-            };
+            let id: Box<str> = entry_id(&entry).into();
             while let Some((_, document)) = changed.next_if(|(other, _)| *other < id) {
                 documents.extend(document);
             }
@@ -258,36 +318,11 @@ impl Exact {
     }
 }
 
-/// The document as of `pin`; found like a page, but of one document.
-pub(crate) fn document_at(
-    sources: &Sources,
-    path: &DocumentPath,
-    pin: Sequence,
-) -> Result<Option<Document>, ReadError> {
-    let current = super::get(sources, path)?;
-    let Some(collection) = sources.collections.id(path.collection_str()) else {
-        return Ok(None);
-    };
-    // Whatever was read was visible by now.
-    let through = sources.visible.sequence();
-    for commit in sources.commits(pin, through, Some(collection)) {
-        let commit = commit?;
-        if let Some(change) = commit.changes.iter().find(|change| change.path == *path) {
-            return Ok(document_before(change));
-        }
+fn entry_id(entry: &Scanned) -> &str {
+    match entry {
+        Scanned::Document(document) => &document.id,
+        Scanned::Overtaken(id) => id,
     }
-    Ok(current)
-}
-
-/// The document that a change found.
-pub(crate) fn document_before(change: &DocumentChange) -> Option<Document> {
-    change.before.as_ref().map(|image| Document {
-        path: change.path.clone(),
-        version: image.version,
-        created_at: change.created_at,
-        updated_at: image.updated_at,
-        data: image.data.clone(),
-    })
 }
 
 /// About how many bytes an entry of `changed` takes.

@@ -1,13 +1,17 @@
-//! Reads: one document, exact pages as of one sequence, queries.
+//! Reads: one document, exact pages as of one sequence, queries, and a document's history; as of
+//! now or of the past.
 
+mod as_of;
 mod exact;
+mod history;
+mod permit;
 mod query;
 
 use std::sync::Arc;
 
-use wellspring_log::LogReader;
+use wellspring_log::{CommitRecord, LogReader};
 use wellspring_store::{StoreError, StoredDocument};
-use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence};
+use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence, Timestamp};
 
 use crate::collections::Collections;
 use crate::commit::Commit;
@@ -16,8 +20,11 @@ use crate::store::OpenStore;
 use crate::token::TokenError;
 use crate::visible::Visible;
 
-pub(crate) use exact::{Exact, Overrun, document_bytes};
-pub(crate) use query::{Bounds, Cancelled, plan as plan_query, projected, run as run_query};
+pub(crate) use as_of::{OfToken, check as check_kept, document_at, of_time, of_token};
+pub(crate) use exact::{Exact, Overrun, WhenFull, document_bytes};
+pub(crate) use history::page as history_page;
+pub(crate) use permit::{Cancelled, Permit};
+pub(crate) use query::{Bounds, plan as plan_query, projected, run as run_query};
 
 /// What reading needs: the parts of the database that hold its state.
 #[derive(Clone)]
@@ -41,6 +48,44 @@ impl Sources {
         self.floors.all().max(before(self.log.oldest()))
     }
 
+    /// The error for what was to be read as of before the floor of a collection.
+    fn expired(&self, collection: &str) -> ReadError {
+        let oldest = self.floor(collection);
+        ReadError::Expired { oldest }
+    }
+
+    /// The error of a read as of the past, where what it needed has been dropped meanwhile.
+    pub(crate) fn unless_dropped(&self, error: ReadError, collection: &str) -> ReadError {
+        match error {
+            ReadError::Log(wellspring_log::ReadError::BeforeOldest { .. }) => {
+                self.expired(collection)
+            }
+            error => error,
+        }
+    }
+
+    /// The commits of a collection through `through` down to the one behind `after`, with only
+    /// their changes of it.
+    fn commits_backwards(
+        &self,
+        after: Sequence,
+        through: Sequence,
+        collection: CollectionId,
+    ) -> impl Iterator<Item = Result<Commit, ReadError>> + '_ {
+        let records = self.log.read_backwards(after, through, collection);
+        records.map(|record| self.commit_of(record))
+    }
+
+    fn commit_of(
+        &self,
+        record: Result<CommitRecord, wellspring_log::ReadError>,
+    ) -> Result<Commit, ReadError> {
+        let record = record?;
+        let seq = record.sequence;
+        let commit = Commit::from_record(record, &self.collections);
+        commit.ok_or(ReadError::UnknownCollection { seq })
+    }
+
     /// The commits after `after` through `through`, oldest first; of one collection only those
     /// that change it, with only their changes of it.
     pub(crate) fn commits(
@@ -49,12 +94,8 @@ impl Sources {
         through: Sequence,
         collection: Option<CollectionId>,
     ) -> impl Iterator<Item = Result<Commit, ReadError>> + '_ {
-        self.log.read(after, through, collection).map(|record| {
-            let record = record?;
-            let seq = record.sequence;
-            let commit = Commit::from_record(record, &self.collections);
-            commit.ok_or(ReadError::UnknownCollection { seq })
-        })
+        let records = self.log.read(after, through, collection);
+        records.map(|record| self.commit_of(record))
     }
 }
 
@@ -75,12 +116,41 @@ pub enum ReadError {
     /// history of the database: begin again with the first page.
     #[error("the cursor has expired; begin again with the first page")]
     CursorExpired,
-    /// So much has changed since the first page that the next cannot be computed in memory:
-    /// begin again with the first page.
-    #[error("too much has changed since the first page; begin again with it")]
+    /// What the page needed of the log was dropped while it was read, each time that it was tried:
+    /// try again.
+    #[error("changes are dropped faster than the query reads; try again")]
     TooMuchChanged,
-    /// The query scanned for as long as one may.
-    #[error("the query took longer than {limit_ms} ms")]
+    /// It is to be read as of what is not committed yet.
+    #[error("sequence {at} is ahead of the last commit, {visible}")]
+    Ahead {
+        /// As of when.
+        at: Sequence,
+        /// The last visible sequence.
+        visible: Sequence,
+    },
+    /// It is to be read as of a time that is still to come, by this machine's clock.
+    #[error("{time} is still to come: it is {now}")]
+    TimeAhead {
+        /// As of when.
+        time: Timestamp,
+        /// What the clock says.
+        now: Timestamp,
+    },
+    /// It is to be read as of what is not kept any more.
+    #[error("that is not kept any more: the oldest sequence that can be read is {oldest}")]
+    Expired {
+        /// The oldest sequence as of which the collection can be read.
+        oldest: Sequence,
+    },
+    /// The token as of which it is to be read belongs to another history of the database, from
+    /// before a restore.
+    #[error("the token belongs to another history of the database")]
+    OtherHistory,
+    /// The read took as long as one may.
+    #[error(
+        "the read took longer than {limit_ms} ms: ask for less, or, if it is as of long ago, as of \
+         later"
+    )]
     TooLong {
         /// The limit, in milliseconds.
         limit_ms: u64,

@@ -8,39 +8,15 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering as Memory};
-use std::time::Duration;
 
-use tokio::time::Instant;
 use wellspring_types::query::{OrderBy, Page, Query, compare};
 use wellspring_types::{Data, Document, Sequence, limits};
 
-use super::exact::{document_at, document_bytes};
+use super::as_of::document_at;
+use super::exact::{WhenFull, document_bytes};
+use super::permit::Permit;
 use super::{Exact, Overrun, ReadError, Sources};
 use crate::token::{Place, Scope, Sealer};
-
-/// Set when nobody waits for a read any more.
-#[derive(Clone, Default)]
-pub(crate) struct Cancelled(Arc<AtomicBool>);
-
-/// Cancels when it is dropped.
-pub(crate) struct CancelOnDrop(Cancelled);
-
-impl Cancelled {
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Memory::Relaxed)
-    }
-
-    pub(crate) fn on_drop(&self) -> CancelOnDrop {
-        CancelOnDrop(self.clone())
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.0.store(true, Memory::Relaxed);
-    }
-}
 
 /// A query whose pin and place are known.
 #[derive(Clone)]
@@ -49,14 +25,7 @@ pub(crate) struct Planned {
     pub(crate) pin: Sequence,
     /// The last document of the page before.
     after: Option<Box<str>>,
-    deadline: Deadline,
     changed_bytes_max: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Deadline {
-    at: Instant,
-    limit_ms: u64,
 }
 
 /// How long and with how much memory a query may run.
@@ -66,12 +35,12 @@ pub(crate) struct Bounds {
     pub(crate) changed_bytes_max: usize,
 }
 
-/// Checks a query and its cursor. A first page is pinned at what is visible now.
+/// Checks a query and its cursor. A first page is pinned at `first`.
 pub(crate) fn plan(
     query: Query,
     sealer: &Sealer,
-    visible: Sequence,
-    bounds: Bounds,
+    (first, visible): (Sequence, Sequence),
+    changed_bytes_max: usize,
 ) -> Result<Planned, ReadError> {
     let invalid = |reason: String| ReadError::InvalidQuery {
         reason: reason.into(),
@@ -87,7 +56,7 @@ pub(crate) fn plan(
         return Err(invalid(format!("order_by has at most {max} keys")));
     }
     let (pin, after) = match &query.cursor {
-        None => (visible, None),
+        None => (first, None),
         Some(cursor) => {
             let opened = sealer.open(cursor)?;
             let Place::InQuery {
@@ -107,28 +76,28 @@ pub(crate) fn plan(
             (pin, Some(last_id))
         }
     };
-    let limit_ms = bounds.scan_ms_max;
-    let deadline = Deadline {
-        at: Instant::now() + Duration::from_millis(limit_ms),
-        limit_ms,
-    };
     Ok(Planned {
         query,
         pin,
         after,
-        deadline,
-        changed_bytes_max: bounds.changed_bytes_max,
+        changed_bytes_max,
     })
 }
 
 impl Planned {
-    /// Whether this page may be read as of another sequence: no page came before it.
+    /// Whether this page may be read as of another sequence: no page came before it, and nobody
+    /// has said as of when.
+    pub(crate) fn may_move(&self) -> bool {
+        self.is_first() && self.query.at.is_none()
+    }
+
+    /// Whether no page came before it.
     pub(crate) fn is_first(&self) -> bool {
         self.query.cursor.is_none()
     }
 
     pub(crate) fn re_pin(&mut self, pin: Sequence) {
-        debug_assert!(self.is_first(), "only a first page may move its pin");
+        debug_assert!(self.may_move(), "only a first page may move its pin");
         self.pin = pin;
     }
 }
@@ -138,12 +107,12 @@ pub(crate) fn run(
     planned: &Planned,
     sources: &Sources,
     sealer: &Sealer,
-    cancelled: &Cancelled,
-) -> Result<Page, Overrun> {
+    permit: &Permit,
+) -> Result<Page, ReadError> {
     let best = if planned.query.order_by.is_empty() {
-        by_id(planned, sources, cancelled)?
+        by_id(planned, sources, permit)?
     } else {
-        by_order(planned, sources, cancelled)?
+        by_order(planned, sources, permit)?
     };
     Ok(page(planned, best, sealer))
 }
@@ -183,7 +152,7 @@ pub(crate) fn projected(select: &wellspring_types::Select, data: &Data) -> Data 
     Data::from_object(select.project(data.object())).unwrap_or_else(|_within| data.clone())
 }
 
-fn by_id(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<Best, Overrun> {
+fn by_id(planned: &Planned, sources: &Sources, permit: &Permit) -> Result<Best, ReadError> {
     let limit = usize::try_from(planned.query.limit).unwrap_or(usize::MAX);
     let mut documents: Vec<Document> = Vec::new();
     let mut bytes = 0;
@@ -192,7 +161,7 @@ fn by_id(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<
         planned,
         planned.after.clone(),
         sources,
-        cancelled,
+        permit,
         |document| {
             bytes += document_bytes(&document);
             let fits = documents.is_empty() || bytes <= limits::PAGE_BYTES_MAX;
@@ -207,14 +176,14 @@ fn by_id(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<
     Ok(Best { documents, more })
 }
 
-fn by_order(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Result<Best, Overrun> {
+fn by_order(planned: &Planned, sources: &Sources, permit: &Permit) -> Result<Best, ReadError> {
     let keys: Arc<[OrderBy]> = planned.query.order_by.clone().into();
     let after = match &planned.after {
         None => None,
         Some(id) => {
             let path = planned.query.collection.join(id);
             // The cursor is ours: the document was there at the pin.
-            let document = document_at(sources, &path, planned.pin)?;
+            let document = document_at(sources, &path, planned.pin, permit)?;
             Some(document.ok_or(ReadError::CursorExpired)?)
         }
     };
@@ -225,7 +194,7 @@ fn by_order(planned: &Planned, sources: &Sources, cancelled: &Cancelled) -> Resu
         limit,
         left_out: None,
     };
-    scan(planned, None, sources, cancelled, |document| {
+    scan(planned, None, sources, permit, |document| {
         let seen = after
             .as_ref()
             .is_some_and(|after| compare(&keys, &document, after).is_le());
@@ -253,27 +222,24 @@ fn scan(
     planned: &Planned,
     after: Option<Box<str>>,
     sources: &Sources,
-    cancelled: &Cancelled,
+    permit: &Permit,
     mut visit: impl FnMut(Document) -> Scan,
-) -> Result<(), Overrun> {
+) -> Result<(), ReadError> {
     let query = &planned.query;
     let mut exact = Exact::new(
         query.collection.clone(),
         planned.pin,
         after,
-        planned.changed_bytes_max,
+        (planned.changed_bytes_max, WhenFull::Narrow),
     );
     loop {
-        if cancelled.is_set() {
-            return Err(ReadError::Cancelled.into());
-        }
-        if Instant::now() > planned.deadline.at {
-            return Err(ReadError::TooLong {
-                limit_ms: planned.deadline.limit_ms,
-            }
-            .into());
-        }
-        let page = exact.page(sources, limits::PAGE_BYTES_MAX)?;
+        permit.check()?;
+        let page = match exact.page(sources, limits::PAGE_BYTES_MAX, permit) {
+            Ok(page) => page,
+            Err(Overrun::Failed(error)) => return Err(error),
+            // A read that narrows its pages is not overrun.
+            Err(Overrun::Budget) => return Err(ReadError::TooMuchChanged),
+        };
         for document in page.documents {
             let matches = query
                 .filter

@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use wellspring_engine::backup::{self, BackupError, BackupOptions, RestorePoint};
-use wellspring_engine::{Database, OpenError, Options, SubscribeError};
+use wellspring_engine::{Database, OpenError, Options, ReadError, SubscribeError};
 use wellspring_log::Operation;
 use wellspring_testkit::failing::{FailingFileSystem, Fate};
 use wellspring_testkit::random::Random;
 use wellspring_types::feed::{FeedMessage, From, ResetReason, SubscribeRequest};
 use wellspring_types::write::{CommitRequest, Write};
-use wellspring_types::{MutationId, Sequence};
+use wellspring_types::{At, MutationId, Sequence};
 
 use crate::common::{Fixture, data, fixture_with, open, options, path, query, set};
 
@@ -242,6 +242,7 @@ async fn tokens_from_before_are_reset_by_epoch_in_what_is_restored() {
         directory: place,
     };
     assert_ne!(restored.database.epoch(), db.database.epoch());
+    let foreign = token.clone();
     let request = SubscribeRequest::new("rooms".parse().unwrap(), From::Token(token));
     let mut resumed = restored.subscribe_to(request.clone());
     assert!(matches!(
@@ -259,6 +260,8 @@ async fn tokens_from_before_are_reset_by_epoch_in_what_is_restored() {
         ),
         "{reset:?}"
     );
+    let past = restored.get_at("rooms/a", At::Token(foreign));
+    assert!(matches!(past.await, Err(ReadError::OtherHistory)));
     let ends = SubscribeRequest {
         end_on_gap: true,
         ..request

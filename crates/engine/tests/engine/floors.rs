@@ -2,37 +2,22 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use wellspring_engine::{
-    Clock, CollectionRetention, CommitError, Database, FloorError, FloorMove, FloorMoved, Options,
+    CollectionRetention, CommitError, Database, FloorError, FloorMove, FloorMoved, Options,
     ReadError, SubscribeError, SubscriptionError,
 };
 use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest, View};
 use wellspring_types::write::{CommitRequest, Write};
 use wellspring_types::{DocumentPath, ResumeToken, Sequence, Timestamp};
 
-use crate::common::{Fixture, Subscriber, data, filter, fixture, fixture_with, options, query};
+use crate::common::{
+    Fixture, Hand, Subscriber, data, filter, fixture, fixture_with, options, query,
+};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A clock that the test turns.
-#[derive(Default)]
-struct Hand(AtomicU64);
-
-impl Hand {
-    fn turn(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::Relaxed);
-    }
-}
-
-impl Clock for Hand {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
-    }
-}
 
 fn of(collection: &str, through: Sequence) -> FloorMove {
     FloorMove {

@@ -122,6 +122,27 @@ impl SegmentIndex {
             .collect()
     }
 
+    /// The last groups that change `collection` up to the one that holds `through`, at most
+    /// `limit`, ascending.
+    pub(crate) fn spans_through(
+        &self,
+        collection: CollectionId,
+        through: Sequence,
+        limit: usize,
+    ) -> Vec<Span> {
+        let Some(numbers) = self.collections.get(&collection) else {
+            return Vec::new();
+        };
+        let end = numbers.partition_point(|&number| {
+            let span = usize::try_from(number).ok().and_then(|n| self.span(n));
+            span.is_some_and(|span| span.first <= through)
+        });
+        let wanted = numbers[end.saturating_sub(limit)..end].iter();
+        wanted
+            .filter_map(|&number| self.span(usize::try_from(number).ok()?))
+            .collect()
+    }
+
     /// About how much memory it takes.
     pub(crate) fn memory_bytes(&self) -> usize {
         // A collection costs its entry in the map and a vector of at least four numbers.

@@ -1,5 +1,6 @@
 //! Reading what was appended, from any position.
 
+mod backwards;
 mod group;
 mod records;
 
@@ -12,6 +13,7 @@ use crate::segment::SegmentHeader;
 use crate::shared::Shared;
 use crate::window::Window;
 
+pub use backwards::RecordsBackwards;
 pub use records::Records;
 
 /// Reads what was appended and synced, beside the log that goes on appending. Clones are cheap.
@@ -67,6 +69,22 @@ impl LogReader {
             through.min(self.head()),
             collection,
         )
+    }
+
+    /// The commits through `through` down to the one behind `after`, descending, as far as they are
+    /// there when this is called: those that change `collection`, with only their changes of it.
+    /// Documents are slices of one buffer a group.
+    ///
+    /// Nothing is read before the first item is asked for, and nothing comes after an error.
+    #[must_use]
+    pub fn read_backwards(
+        &self,
+        after: Sequence,
+        through: Sequence,
+        collection: CollectionId,
+    ) -> RecordsBackwards {
+        let range = (after, through.min(self.head()));
+        RecordsBackwards::new(Arc::clone(&self.shared), range, collection)
     }
 
     /// The first kept commit at or after `time`; the next one to come, if there is none.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use wellspring_log::{ChangeRecord, CommitRecord, Log, Mutation};
 use wellspring_types::{CollectionId, Sequence, Timestamp};
 
-use crate::support::{Fixture, commit, expected, read};
+use crate::support::{Fixture, commit, expected, read, read_backwards};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -16,6 +16,11 @@ enum Step {
     Read {
         after: u64,
         collection: Option<u32>,
+    },
+    ReadBackwards {
+        after: u64,
+        through: u64,
+        collection: u32,
     },
 }
 
@@ -28,6 +33,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::RemoveIndexes),
         4 => (0_u64..60, proptest::option::of(1_u32..7))
             .prop_map(|(after, collection)| Step::Read { after, collection }),
+        4 => (0_u64..40, 0_u64..90, 1_u32..7)
+            .prop_map(|(after, through, collection)| Step::ReadBackwards { after, through, collection }),
     ]
 }
 
@@ -85,6 +92,17 @@ fn run(segment_bytes: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
             Step::Read { after, collection } => {
                 let found = read(&open.reader(), after, collection);
                 prop_assert_eq!(found, expected(&model, after, collection));
+            }
+            Step::ReadBackwards {
+                after,
+                through,
+                collection,
+            } => {
+                let found = read_backwards(&open.reader(), (after, through), collection);
+                let mut wanted = expected(&model, after, Some(collection));
+                wanted.retain(|commit| commit.sequence <= Sequence(through));
+                wanted.reverse();
+                prop_assert_eq!(found, wanted);
             }
         }
     }

@@ -169,6 +169,17 @@ pub(crate) fn read(reader: &LogReader, after: u64, collection: Option<u32>) -> V
         .collect()
 }
 
+pub(crate) fn read_backwards(
+    reader: &LogReader,
+    (after, through): (u64, u64),
+    collection: u32,
+) -> Vec<CommitRecord> {
+    reader
+        .read_backwards(Sequence(after), Sequence(through), CollectionId(collection))
+        .map(Result::unwrap)
+        .collect()
+}
+
 /// What reading `collection` after `after` must give.
 pub(crate) fn expected(
     commits: &[CommitRecord],

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wellspring_log::{
     DamageKind, Faults, Log, OpenError, Operation, ReadError, Snapshot, Witnesses,
 };
-use wellspring_types::{Sequence, Timestamp};
+use wellspring_types::{CollectionId, Sequence, Timestamp};
 
 use crate::snapshots::{history, make, open};
 use crate::support::{Fixture, read, read_all};
@@ -71,11 +71,7 @@ fn who_reads_what_was_dropped_is_told_and_never_gets_anything_wrong() {
     let reader = log.reader();
     let mut halfway = reader.read(Sequence::ZERO, Sequence(40), None);
     assert_eq!(halfway.next().unwrap().unwrap(), commits[0]);
-    let mut of_one = reader.read(
-        Sequence(3),
-        Sequence(40),
-        Some(wellspring_types::CollectionId(1)),
-    );
+    let mut of_one = reader.read(Sequence(3), Sequence(40), Some(CollectionId(1)));
     of_one.next().unwrap().unwrap();
     log.trimmer()
         .truncate_through(Sequence(30), &snapshot)
@@ -107,6 +103,13 @@ fn who_reads_what_was_dropped_is_told_and_never_gets_anything_wrong() {
         };
         assert!(wanted < oldest && told == oldest);
     }
+    let mut backwards =
+        reader.read_backwards(Sequence(oldest.0 - 2), Sequence(40), CollectionId(1));
+    let end = backwards.find_map(Result::err);
+    assert!(
+        matches!(end, Some(ReadError::BeforeOldest { .. })),
+        "{end:?}"
+    );
     assert_eq!(
         read(&reader, oldest.0 - 1, None)[0].sequence,
         oldest,

@@ -34,5 +34,6 @@ pub(super) fn read_query(mut fields: Fields) -> Result<Query, WireError> {
         order_by: request::order_by(order_by.iter().map(AsRef::as_ref))?,
         limit: request::page_limit(limit)?,
         cursor,
+        at: None,
     })
 }

@@ -28,6 +28,7 @@ impl TryFrom<pb::ListDocumentsRequest> for Query {
             order_by: Vec::new(),
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
+            at: None,
         })
     }
 }
@@ -43,6 +44,7 @@ impl TryFrom<pb::QueryRequest> for Query {
             order_by: request::order_by(request.order_by.iter().map(String::as_str))?,
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
+            at: None,
         })
     }
 }

@@ -211,6 +211,7 @@ fn any_query() -> impl Strategy<Value = Query> {
             order_by,
             limit,
             cursor,
+            at: None,
         },
     )
 }

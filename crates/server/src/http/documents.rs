@@ -83,6 +83,7 @@ async fn list(shared: &Shared, uri: &Uri, collection: CollectionPath) -> Result<
         order_by: request::order_by(parameters.list("order_by"))?,
         limit: request::page_limit(parameters.parsed("limit")?)?,
         cursor: parameters.text("cursor").map(str::to_owned),
+        at: None,
     };
     let database = shared.phase.database()?;
     let page = database

@@ -69,6 +69,7 @@ async fn query(world: &World, database: &Database, recorder: &Recorder) -> Resul
         order_by: order.clone(),
         limit: u32::try_from(1 + world.below(6)).unwrap_or(1),
         cursor: None,
+        at: None,
     };
     let t_inv = recorder.now();
     let mut documents: Vec<Document> = Vec::new();

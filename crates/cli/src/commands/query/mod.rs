@@ -109,6 +109,7 @@ impl Query {
             order_by: self.order_by.clone(),
             limit: page,
             cursor: None,
+            at: None,
         })
     }
 }

@@ -96,6 +96,7 @@ async fn visit(
         order_by: Vec::new(),
         limit: 100,
         cursor: None,
+        at: None,
     };
     client.query(query).await.unwrap();
     let path = format!("{}/1", room(number)).parse().unwrap();

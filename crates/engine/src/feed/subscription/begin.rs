@@ -150,7 +150,9 @@ impl Subscription {
                 }
                 (pin, Some((last_id, extent)))
             }
-            Place::InQuery { .. } => return Err(TokenError::WrongKind.into()),
+            Place::InQuery { .. } | Place::InHistory { .. } => {
+                return Err(TokenError::WrongKind.into());
+            }
         };
         if opened.epoch != self.sources.sealer.epoch() {
             return self.start_over(ResetReason::Epoch);

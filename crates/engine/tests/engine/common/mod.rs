@@ -2,17 +2,34 @@
 //! to read, and a subscriber that folds what it is sent.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use wellspring_engine::{Database, Options, Subscription};
+use wellspring_engine::{Clock, Database, Options, ReadError, Subscription};
 use wellspring_types::feed::{Change, FeedMessage, From, Op, SubscribeRequest};
-use wellspring_types::query::Query;
+use wellspring_types::query::{Found, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Write};
-use wellspring_types::{Data, Document, DocumentPath, Filter, Sequence};
+use wellspring_types::{At, Data, Document, DocumentPath, Filter, Sequence, Timestamp};
 
 /// Longer than anything here takes, so that a hang is a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A clock that the test turns.
+#[derive(Default)]
+pub(crate) struct Hand(AtomicU64);
+
+impl Hand {
+    pub(crate) fn turn(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
 
 pub(crate) struct Fixture {
     pub(crate) database: Database,
@@ -94,6 +111,10 @@ impl Fixture {
         document.map(|document| document.data.as_str().to_owned())
     }
 
+    pub(crate) async fn get_at(&self, of: &str, at: At) -> Result<Found, ReadError> {
+        self.database.get_at(&path(of), &at).await
+    }
+
     pub(crate) fn subscribe(&self, from: From) -> Subscriber {
         self.subscribe_to(SubscribeRequest::new("rooms".parse().unwrap(), from))
     }
@@ -127,6 +148,7 @@ pub(crate) fn query(collection: &str) -> Query {
         order_by: Vec::new(),
         limit: 100,
         cursor: None,
+        at: None,
     }
 }
 

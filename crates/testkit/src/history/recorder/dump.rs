@@ -91,6 +91,7 @@ pub async fn state(
             order_by: Vec::new(),
             limit: limits::PAGE_DOCUMENTS_MAX,
             cursor: None,
+            at: None,
         };
         loop {
             let page = database.query(query.clone()).await?;
