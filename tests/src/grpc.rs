@@ -8,7 +8,7 @@ use wellspring_protocol::json::client::{FeedPart, ReceivedCommit};
 use wellspring_protocol::pb::changes_client::ChangesClient;
 use wellspring_protocol::pb::subscribe_response::Message;
 use wellspring_protocol::pb::{self, content};
-use wellspring_types::feed::{Change, From, How, Op, ResetReason, SubscribeRequest};
+use wellspring_types::feed::{Cause, Change, From, How, Op, ResetReason, SubscribeRequest};
 use wellspring_types::{Data, Document, ResumeToken, Sequence, Timestamp};
 
 use crate::transports::Got;
@@ -40,6 +40,7 @@ pub(crate) async fn subscribe(
             position: Some(position),
         }),
         old: request.view.old,
+        patch: request.view.patch,
         ..pb::SubscribeRequest::default()
     };
     Some(client.subscribe(request).await.ok()?.into_inner())
@@ -101,12 +102,18 @@ fn data(content: pb::Content) -> Data {
     }
 }
 
+fn time(time: Option<prost_types::Timestamp>) -> Timestamp {
+    let time = time.unwrap();
+    let millis = time.seconds * 1000 + i64::from(time.nanos) / 1_000_000;
+    Timestamp::from_millis(u64::try_from(millis).unwrap())
+}
+
 fn document(document: pb::Document) -> Document {
     Document {
         path: document.path.parse().unwrap(),
         version: Sequence(document.version),
-        created_at: Timestamp::default(),
-        updated_at: Timestamp::default(),
+        created_at: time(document.created_at),
+        updated_at: time(document.updated_at),
         data: data(document.data.unwrap()),
     }
 }
@@ -115,9 +122,9 @@ fn commit(commit: pb::SharedCommit) -> ReceivedCommit {
     let commit = commit.into_commit().unwrap();
     ReceivedCommit {
         seq: Sequence(commit.seq),
-        time: Timestamp::default(),
-        actor: None,
-        mutation_id: None,
+        time: time(commit.time),
+        actor: (!commit.actor.is_empty()).then_some(commit.actor),
+        mutation_id: (!commit.mutation_id.is_empty()).then(|| commit.mutation_id.parse().unwrap()),
         changes: commit.changes.into_iter().map(change).collect(),
         more: commit.more,
     }
@@ -131,11 +138,15 @@ fn change(change: pb::Change) -> Change {
             pb::Op::Delete => Op::Delete,
             pb::Op::Unspecified => panic!("unspecified"),
         },
-        cause: None,
+        cause: match pb::Cause::try_from(change.cause).unwrap() {
+            pb::Cause::Unspecified => None,
+            pb::Cause::Filter => Some(Cause::Filter),
+            cause => panic!("{cause:?}"),
+        },
         path: change.path.parse().unwrap(),
         version: Sequence(change.version),
         data: change.data.map(data),
         old: change.old.map(data),
-        patch: None,
+        patch: change.patch.map(data),
     }
 }

@@ -11,6 +11,7 @@
 mod followers;
 mod grpc;
 pub mod process;
+pub mod readers;
 pub mod scene;
 pub mod server;
 pub mod store_loss;

@@ -8,6 +8,7 @@
 )]
 
 mod damage;
+mod hops;
 mod kills;
 mod real;
 mod server_kills;

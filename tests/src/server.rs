@@ -1,11 +1,16 @@
 //! A server with everything small, so that queues overflow, rings wrap, segments roll, snapshots
 //! are made and the oldest is dropped while a test looks.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use wellspring_engine::Options;
 use wellspring_server::config::{Config, Overrides, Sources};
 use wellspring_server::{RunError, Server, write_logs};
+
+use crate::PATIENCE;
 
 /// Makes a database's parts small.
 pub fn small(options: &mut Options) {
@@ -32,6 +37,41 @@ pub fn busy_keeper(options: &mut Options, retention_bytes_max: Option<u64>) {
 /// If there is no port to be had.
 pub async fn bind(data_dir: PathBuf) -> Result<Server, RunError> {
     Server::bind(config(data_dir)).await
+}
+
+/// A server in the test's process.
+#[derive(Debug)]
+pub struct Running {
+    /// Of its port for clients.
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinSet<Result<(), RunError>>,
+}
+
+impl Running {
+    /// Starts one. It may still be opening its database.
+    pub async fn start(data_dir: PathBuf, change: impl FnOnce(&mut Options)) -> Running {
+        let server = bind(data_dir).await.unwrap().with_options(change);
+        let address = server.addresses().clients;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut running = JoinSet::new();
+        running.spawn(server.run(async {
+            stopped.await.ok();
+        }));
+        Running {
+            address,
+            stop,
+            server: running,
+        }
+    }
+
+    /// Stops it, and waits for its end.
+    pub async fn stop(mut self) {
+        drop(self.stop);
+        let ended = tokio::time::timeout(PATIENCE, self.server.join_next()).await;
+        let ended = ended.expect("the server stops").unwrap();
+        ended.unwrap().unwrap();
+    }
 }
 
 fn config(data_dir: PathBuf) -> Config {

@@ -78,6 +78,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) enum Session {
     WebSocket(Box<Socket>),
     Grpc(Box<Streaming<pb::SubscribeResponse>>),
+    /// With the id of the event that is being read.
+    Events(BufReader<TcpStream>, Option<ResumeToken>),
     Lines(BufReader<TcpStream>),
     Page(std::vec::IntoIter<Got>),
 }
@@ -106,11 +108,22 @@ pub(crate) async fn open(
             Some(Session::Grpc(Box::new(stream)))
         }
         Transport::Sse => {
-            let stream = get(server, &target(request, ""), "text/event-stream").await?;
-            Some(Session::Lines(stream))
+            // As an EventSource does that reconnects: the URL stays, and the header outranks it.
+            let stays = SubscribeRequest {
+                from: From::Now,
+                ..request.clone()
+            };
+            let (request, headers) = match &request.from {
+                From::Token(token) => (&stays, format!("Last-Event-ID: {token}\r\n")),
+                _ => (request, String::new()),
+            };
+            let headers = format!("Accept: text/event-stream\r\n{headers}");
+            let stream = get(server, &target(request, ""), &headers).await?;
+            Some(Session::Events(stream, None))
         }
         Transport::NdJson => {
-            let stream = get(server, &target(request, ""), "application/x-ndjson").await?;
+            let accept = "Accept: application/x-ndjson\r\n";
+            let stream = get(server, &target(request, ""), accept).await?;
             Some(Session::Lines(stream))
         }
         Transport::Poll | Transport::LongPoll => {
@@ -120,7 +133,7 @@ pub(crate) async fn open(
                 "1s"
             };
             let target = target(request, &format!("&wait={wait}"));
-            let mut stream = get(server, &target, "application/json").await?;
+            let mut stream = get(server, &target, "Accept: application/json\r\n").await?;
             let mut body = String::new();
             stream.read_to_string(&mut body).await.ok()?;
             let page = parse_page(&body)?;
@@ -142,12 +155,12 @@ impl Session {
                     Ok(Some(response)) => Some(grpc::got(response)),
                     _ => Some(Got::Nothing),
                 },
+                Session::Events(stream, id) => match line(stream).await {
+                    Some(line) => event_line(&line, id),
+                    None => Some(Got::Nothing),
+                },
                 Session::Lines(stream) => match line(stream).await {
-                    Some(line) => {
-                        let text = line.strip_prefix("data:").unwrap_or(&line);
-                        let is_message = text.trim_start().starts_with('{');
-                        is_message.then(|| parse(text)).flatten()
-                    }
+                    Some(line) => parse(&line),
                     None => Some(Got::Nothing),
                 },
                 Session::Page(page) => Some(page.next().unwrap_or(Got::Nothing)),
@@ -156,6 +169,30 @@ impl Session {
                 return got;
             }
         }
+    }
+}
+
+/// What the line of an event says. The event's id is its message's token, and there is none where
+/// the message has none.
+fn event_line(line: &str, id: &mut Option<ResumeToken>) -> Option<Got> {
+    if let Some(token) = line.strip_prefix("id: ") {
+        *id = Some(ResumeToken::new(token));
+    }
+    let got = parse(line.strip_prefix("data: ")?);
+    if let Some(Got::Part(part)) = &got {
+        assert_eq!(token_of(part), id.as_ref(), "the event's id");
+    }
+    *id = None;
+    got
+}
+
+pub(crate) fn token_of(part: &FeedPart) -> Option<&ResumeToken> {
+    match part {
+        FeedPart::Subscribed { token, .. }
+        | FeedPart::Snapshot { token, .. }
+        | FeedPart::Changes { token, .. } => token.as_ref(),
+        FeedPart::Current { token, .. } | FeedPart::Checkpoint { token, .. } => Some(token),
+        FeedPart::Reset { .. } => None,
     }
 }
 
@@ -203,13 +240,16 @@ fn target(request: &SubscribeRequest, more: &str) -> String {
     if request.view.old {
         target += "&old=true";
     }
+    if request.view.patch {
+        target += "&patch=true";
+    }
     target + more
 }
 
 /// The body of an answer. HTTP/1.0, so that it comes as it is, and ends with the connection.
-async fn get(server: SocketAddr, target: &str, accept: &str) -> Option<BufReader<TcpStream>> {
+async fn get(server: SocketAddr, target: &str, headers: &str) -> Option<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(server).await.ok()?;
-    let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut stream = BufReader::new(stream);
     let status = line(&mut stream).await?;

@@ -1,51 +1,17 @@
 //! A server over real sockets: commits by the Rust client, subscriptions whose every session comes
 //! over another transport, servers that stop under all of them and start again.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wellspring_server::RunError;
 use wellspring_tests::scene::Scene;
-use wellspring_tests::server::bind;
+use wellspring_tests::server::Running;
 use wellspring_tests::writers::{Writer, connect};
-use wellspring_tests::{Follower, PATIENCE, Transport};
+use wellspring_tests::{Follower, Transport};
 
 /// Few, so that writers meet.
 const DOCUMENTS: u64 = 12;
 const SUBSCRIPTIONS: usize = 18;
 const STARTS: u64 = 3;
-
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinSet<Result<(), RunError>>,
-}
-
-impl Running {
-    async fn start(data: PathBuf) -> Running {
-        let server = bind(data).await.unwrap();
-        let address = server.addresses().clients;
-        let (stop, stopped) = oneshot::channel::<()>();
-        let mut running = JoinSet::new();
-        running.spawn(server.run(async {
-            stopped.await.ok();
-        }));
-        Running {
-            address,
-            stop,
-            server: running,
-        }
-    }
-
-    async fn stop(mut self) {
-        drop(self.stop);
-        let ended = tokio::time::timeout(PATIENCE, self.server.join_next()).await;
-        let ended = ended.expect("the server stops").unwrap();
-        ended.unwrap().unwrap();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_keeps_every_promise_on_every_transport_through_restarts() {
@@ -54,7 +20,7 @@ async fn a_server_keeps_every_promise_on_every_transport_through_restarts() {
         .map(|n| Follower::new(scene.recorder.clone(), n, 0, Transport::ALL))
         .collect();
     for start in 0..STARTS {
-        let server = Running::start(scene.data_dir()).await;
+        let server = Running::start(scene.data_dir(), |_| {}).await;
         let address = server.address;
         let mut writing = JoinSet::new();
         for writer in 0..4 {
@@ -81,7 +47,7 @@ async fn a_server_keeps_every_promise_on_every_transport_through_restarts() {
             followers.push(follower.unwrap());
         }
     }
-    let server = Running::start(scene.data_dir()).await;
+    let server = Running::start(scene.data_dir(), |_| {}).await;
     let client = connect(server.address).await.unwrap(); // Waits until it is ready.
     for follower in followers {
         follower.finish(server.address).await;
