@@ -25,3 +25,4 @@ mod reopening;
 mod retention;
 mod snapshots;
 mod statistics;
+mod views;
