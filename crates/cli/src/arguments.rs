@@ -5,7 +5,7 @@ use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
     backup, commit, completions, delete, demo, export, get, import, put, query, restore, serve,
-    tail,
+    tail, verify,
 };
 use crate::failure::EXIT_STATUSES;
 
@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Make a database from a backup.
     Restore(restore::Restore),
+    /// Check a data directory at rest, or a backup, every byte of it.
+    Verify(verify::Verify),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use wellspring_client::{ChangesError, Code, ConnectError, RequestError, WireError};
 use wellspring_engine::backup::BackupError;
+use wellspring_engine::verify::VerifyError;
 use wellspring_server::config::ConfigError;
 use wellspring_server::{LogError, RunError};
 use wellspring_types::SelectError;
@@ -79,6 +80,14 @@ pub(crate) enum Failure {
     Run(#[from] RunError),
     #[error(transparent)]
     Backup(#[from] BackupError),
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    #[error("{} is damaged", path.display())]
+    Damaged { path: PathBuf },
+    #[error("not all of {} could be checked", path.display())]
+    Unchecked { path: PathBuf },
+    #[error("cannot have a directory for a copy of the store")]
+    Scratch { source: io::Error },
     #[error("cannot have a temporary directory")]
     TemporaryDirectory { source: io::Error },
     #[error("socket {place} of those that were passed on is not one that listens for TCP")]
@@ -103,6 +112,9 @@ impl Failure {
             | Failure::Commit(_)
             | Failure::Select(_)
             | Failure::Config(_)
+            | Failure::Verify(_)
+            | Failure::Unchecked { .. }
+            | Failure::Scratch { .. }
             | Failure::Run(RunError::Inherited(_)) => USAGE,
             Failure::Connect { source, .. } => match source {
                 ConnectError::Address { .. } | ConnectError::TlsUnsupported { .. } => USAGE,
@@ -169,6 +181,14 @@ impl Failure {
                 Code::TokenExpired => Some("Begin again with --from snapshot.".to_owned()),
                 code => of_denied(code),
             },
+            Failure::Verify(VerifyError::InUse { data_dir }) => Some(format!(
+                "A server, or another program, has it open, and its files change. Stop it; or check \
+                 a backup: `wellspring backup --data {0} --to BACKUP`, then `wellspring verify BACKUP`.",
+                data_dir.display()
+            )),
+            Failure::Scratch { .. } => {
+                Some("Name one with --scratch, where there is as much space as the store takes.".to_owned())
+            }
             Failure::ImportStopped { .. } => {
                 Some("With --id the same import can simply be run again.".to_owned())
             }

@@ -21,9 +21,9 @@ use crate::commit::{Commit, CommitError, DocumentChange};
 use crate::pipeline::Command;
 
 /// The reserved collection of the floors.
-const COLLECTION: &str = "__floors";
+pub(crate) const COLLECTION: &str = "__floors";
 /// The document of the whole database's; a collection's is called by the collection's number.
-const ALL: &str = "all";
+pub(crate) const ALL: &str = "all";
 
 /// A wish that changes are no longer offered.
 #[derive(Clone, Debug, PartialEq, Eq)]

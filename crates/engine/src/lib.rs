@@ -44,6 +44,7 @@
 //! | `read` | get, exact reads as of one sequence, queries and their pages |
 //! | `feed` | the hub that matches commits to subscriptions; subscriptions |
 //! | `statistics` | what is counted, and which subscriptions there are |
+//! | [`verify`] | checking a data directory or a backup, every byte, without changing any |
 //! | `token` | resume tokens and page cursors |
 
 mod apply;
@@ -63,6 +64,7 @@ mod read;
 mod statistics;
 mod store;
 mod token;
+pub mod verify;
 mod visible;
 
 pub use commit::{CommitError, EffectError};

@@ -372,6 +372,12 @@ pub enum DamageKind {
     /// A backup's file is not what was written.
     #[error("{0}")]
     Backup(BackupFault),
+    /// An index is not that of its segment.
+    #[error("the index is not the one of its segment")]
+    Index,
+    /// What the log comes to is not what stands there.
+    #[error("{0}")]
+    Disagreement(Disagreement),
     /// The log ends before what others prove was there.
     #[error("the log ends at commit {head}, but commit {witnessed} was there")]
     HeadLost {
@@ -439,6 +445,64 @@ pub enum SnapshotFault {
     /// A file has fewer or more entries than the manifest says, or others.
     #[error("the file has other entries than the manifest says")]
     Entries,
+}
+
+/// Where the log, and what was made of it, do not say the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Disagreement {
+    /// A change says that there was something else before it than the log does.
+    #[error("commit {sequence} changes {id:?}, which was not what it says before")]
+    Before {
+        /// The commit.
+        sequence: Sequence,
+        /// The document's id.
+        id: Box<str>,
+    },
+    /// A collection's number stands for another path, or for none.
+    #[error("collection number {number} has another path in the log, or none")]
+    Collection {
+        /// The number.
+        number: u32,
+    },
+    /// A document in a snapshot is another than in the log.
+    #[error("document {id:?} is not what the log comes to")]
+    Document {
+        /// Its id.
+        id: Box<str>,
+    },
+    /// A document in a snapshot is deleted in the log.
+    #[error("document {id:?} is there, but commit {deleted} has deleted it")]
+    Deleted {
+        /// Its id.
+        id: Box<str>,
+        /// The commit that has deleted it.
+        deleted: Sequence,
+    },
+    /// A document in a snapshot is not in the log.
+    #[error("document {id:?} is there, but the log has no commit that wrote it")]
+    Unknown {
+        /// Its id.
+        id: Box<str>,
+    },
+    /// A document in the log is not in a snapshot.
+    #[error("a document that commit {version} wrote is missing")]
+    Missing {
+        /// The commit that last wrote it.
+        version: Sequence,
+    },
+    /// A mutation id is another in a snapshot than in the log, or in one of them only.
+    #[error("the mutation id of commit {sequence} is not what the log says")]
+    Mutation {
+        /// The commit.
+        sequence: Sequence,
+    },
+    /// The mutation ids of a snapshot are not numbered one after the other, up to the newest.
+    #[error("the mutation id of commit {sequence} is out of the order of their numbers")]
+    MutationNumber {
+        /// The commit.
+        sequence: Sequence,
+    },
 }
 
 /// What is wrong with a file of a backup.

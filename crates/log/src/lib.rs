@@ -14,6 +14,7 @@ mod group;
 mod index;
 mod options;
 mod private_files;
+mod read_only_files;
 mod reader;
 mod record;
 mod recovery;
@@ -22,6 +23,7 @@ mod shared;
 mod snapshot;
 mod trim;
 mod varint;
+mod verify;
 mod window;
 mod writer;
 
@@ -30,13 +32,14 @@ pub use backup::{
     BackupSnapshot, BackupSource, BackupTaken, Held, RestorePoint, RestoreTarget,
 };
 pub use error::{
-    AppendError, BackupError, BackupFault, CloseError, Damage, DamageKind, GroupFault, IoError,
-    Malformed, OpenError, ReadError, SnapshotError, SnapshotFault,
+    AppendError, BackupError, BackupFault, CloseError, Damage, DamageKind, Disagreement,
+    GroupFault, IoError, Malformed, OpenError, ReadError, SnapshotError, SnapshotFault,
 };
 pub use file_system::{Access, FileSystem, LocalFileSystem, OpenFile};
 pub use files::{Faults, Operation};
 pub use options::{Options, Witnesses};
 pub use private_files::PrivateFileSystem;
+pub use read_only_files::ReadOnlyFileSystem;
 pub use reader::{LogReader, Records, RecordsBackwards};
 pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
 pub use snapshot::{
@@ -44,6 +47,10 @@ pub use snapshot::{
     SnapshotOptions, SnapshotPlan, Snapshots,
 };
 pub use trim::{SegmentSpan, Trimmer};
+pub use verify::{
+    DatabaseFiles, FINDINGS_MAX, Finding, Findings, Severity, VERIFY_DOCUMENTS_MAX, Verified,
+    VerifyProgress, Watch,
+};
 pub use writer::Log;
 
 /// Bytes of a group's body at most: the records of the commits that are appended together, each

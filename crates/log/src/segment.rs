@@ -153,6 +153,16 @@ impl SegmentHeader {
     }
 }
 
+/// The epoch in the header of a segment, if that is one.
+pub(crate) fn peek_epoch(file: &LogFile) -> Option<Epoch> {
+    let mut bytes = [0; HEADER_BYTES];
+    let read = file.read_at(0, &mut bytes).ok()?;
+    let good = read == HEADER_BYTES
+        && bytes[0..8] == MAGIC
+        && u32_at(&bytes, CHECKED_BYTES) == crc32c::crc32c(&bytes[..CHECKED_BYTES]);
+    good.then(|| Epoch(u32_at(&bytes, 12)))
+}
+
 /// Makes the segment that begins after `link`, durably under its final name, without a group.
 pub(crate) fn create(disk: &Disk, header: &SegmentHeader) -> Result<LogFile, IoError> {
     let file = disk.put(&segment_name(header.first()), &header.encode())?;

@@ -56,8 +56,9 @@ impl Digest {
         }
     }
 
-    /// All of a batch but its mutations.
-    pub(crate) fn batch(&mut self, batch: &Batch) {
+    /// Takes in all of a batch but its mutations: who adds up batches from an empty store on has what
+    /// the store keeps.
+    pub fn batch(&mut self, batch: &Batch) {
         for (id, path) in &batch.collections {
             self.add_collection(*id, path);
         }

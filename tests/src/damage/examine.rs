@@ -16,6 +16,7 @@ use wellspring_types::{Data, Sequence};
 
 use super::harm::{Harm, What};
 use super::scene::{COLLECTIONS, Scene, copy, directory, options, runtime};
+use super::verify;
 
 /// How long one case may take: the store has half a minute to open, twice.
 const DEADLINE: Duration = Duration::from_secs(150);
@@ -62,7 +63,14 @@ pub(super) fn examine(scene: &Scene, harm: &Harm) -> Outcome {
     thread::scope(|scope| {
         let (sender, receiver) = mpsc::sync_channel(1);
         scope.spawn(move || {
-            let open = || open_twice(scene, harm, &data_dir);
+            let open = || {
+                let report = verify::check(&data_dir);
+                let outcome = open_twice(scene, harm, &data_dir);
+                match verify::judge(scene, harm, &outcome, &report) {
+                    Ok(()) => outcome,
+                    Err(why) => Outcome::Bad(format!("when it is checked: {why}")),
+                }
+            };
             let outcome = catch_unwind(AssertUnwindSafe(open));
             sender.send(outcome.unwrap_or_else(|_| Outcome::Bad("panicked".into())))
         });

@@ -30,6 +30,20 @@ pub(super) enum What {
     Remove,
 }
 
+impl What {
+    fn choose(at: usize, random: &mut Random) -> What {
+        match random.below(100) {
+            0..60 => What::Flip {
+                at,
+                bit: u8::try_from(random.below(8)).unwrap(),
+            },
+            60..80 => What::Truncate { at },
+            80..98 => What::Zero { at },
+            _ => What::Remove,
+        }
+    }
+}
+
 impl Harm {
     pub(super) fn choose(scene: &Scene, kind: Kind, random: &mut Random) -> Harm {
         let files = scene.files(kind);
@@ -45,15 +59,7 @@ impl Harm {
             chosen += 1;
         }
         let at = usize::try_from(at).unwrap();
-        let what = match random.below(100) {
-            0..60 => What::Flip {
-                at,
-                bit: u8::try_from(random.below(8)).unwrap(),
-            },
-            60..80 => What::Truncate { at },
-            80..98 => What::Zero { at },
-            _ => What::Remove,
-        };
+        let what = What::choose(at, random);
         let file = files[chosen].strip_prefix(scene.data_dir()).unwrap();
         Harm {
             file: file.to_owned(),
@@ -61,10 +67,27 @@ impl Harm {
         }
     }
 
+    /// At some place of a file in a directory.
+    pub(super) fn of_file(directory: &Path, file: &Path, random: &mut Random) -> Harm {
+        let at = random.below(fs::metadata(file).unwrap().len());
+        Harm {
+            file: file.strip_prefix(directory).unwrap().to_owned(),
+            what: What::choose(usize::try_from(at).unwrap(), random),
+        }
+    }
+
     /// Does it in a copy.
     pub(super) fn apply(&self, data_dir: &Path) {
         let file = data_dir.join(&self.file);
-        let mut bytes = fs::read(&file).unwrap();
+        if self.what == What::Remove {
+            return fs::remove_file(file).unwrap();
+        }
+        let bytes = self.harmed(fs::read(&file).unwrap());
+        fs::write(file, bytes).unwrap();
+    }
+
+    /// What the file's content becomes.
+    pub(super) fn harmed(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         match self.what {
             What::Flip { at, bit } => bytes[at] ^= 1 << bit,
             What::Truncate { at } => bytes.truncate(at),
@@ -73,9 +96,9 @@ impl Harm {
                 let end = bytes.len().min(start + BLOCK);
                 bytes[start..end].fill(0);
             }
-            What::Remove => return fs::remove_file(file).unwrap(),
+            What::Remove => bytes.clear(),
         }
-        fs::write(file, bytes).unwrap();
+        bytes
     }
 
     /// The oldest change that is kept. A log whose first segment is missing is one that retention

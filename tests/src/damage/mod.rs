@@ -1,12 +1,13 @@
 //! Damage to files of a database that is closed: found and named, or harmless; never silently
 //! wrong, never a panic, never a hang.
 //!
-//! Each case copies a database, harms one place of one file, opens the copy, reads everything,
-//! closes it, takes the store away, and opens it again, so that it is built anew.
+//! Each case copies a database, harms one place of one file, has it checked, opens the copy, reads
+//! everything, closes it, takes the store away, and opens it again, so that it is built anew.
 
 mod examine;
 mod harm;
 mod scene;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -33,7 +33,7 @@ impl Backup {
         let transfer = Transfer::new();
         let to = BackupOptions::new(&self.to);
         let taken = backup::take(&self.data, to, backup::now(), &mut |progress| {
-            transfer.tell(progress);
+            transfer.tell(progress.done, progress.total);
         })?;
         let copied = transfer.finish(taken.copied);
         let (head, to) = (taken.head, self.to.display());

@@ -13,6 +13,7 @@ pub(crate) mod query;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod tail;
+pub(crate) mod verify;
 mod version;
 
 mod input;
@@ -41,6 +42,7 @@ pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), F
         Command::Tail(command) => command.run(&target).await,
         Command::Backup(command) => command.run(),
         Command::Restore(command) => command.run(),
+        Command::Verify(command) => command.run(),
         Command::Version => version::run(),
         Command::Completions(command) => command.run(),
     }

@@ -46,7 +46,7 @@ impl Restore {
         let mut bytes = 0;
         let restored = backup::restore(from, &self.data, point, &mut |progress| {
             bytes = progress.done;
-            transfer.tell(progress);
+            transfer.tell(progress.done, progress.total);
         })?;
         let copied = transfer.finish(bytes);
         let (head, epoch) = (restored.head, restored.epoch);

@@ -1,10 +1,9 @@
-//! How far copying files has come: a bar on a terminal, else nothing until the end.
+//! How far copying or reading files has come: a bar on a terminal, else nothing until the end.
 
 use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
-use wellspring_engine::backup::BackupProgress;
 
 const TEMPLATE: &str = "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 
@@ -23,10 +22,11 @@ impl Transfer {
         Transfer { bar, began }
     }
 
-    pub(crate) fn tell(&self, progress: BackupProgress) {
+    /// So many bytes of so many are done.
+    pub(crate) fn tell(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
+            bar.set_length(total);
+            bar.set_position(done);
         }
     }
 

@@ -16,3 +16,4 @@ mod program;
 mod soak;
 mod supervision;
 mod tail;
+mod verify;

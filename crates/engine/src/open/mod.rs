@@ -27,6 +27,7 @@ use crate::read::ReadError;
 use history::{Found, History};
 pub(crate) use meta::Meta;
 pub use meta::MetaError;
+pub(crate) use rebuild::Pending;
 pub use stamp::Stamp;
 pub use stores::{SledStores, Stores};
 
@@ -355,7 +356,7 @@ fn load_or_create(file_system: &dyn FileSystem, data_dir: &Path) -> Result<Meta,
     Ok(meta)
 }
 
-fn store_directory(data_dir: &Path, number: u64) -> PathBuf {
+pub(crate) fn store_directory(data_dir: &Path, number: u64) -> PathBuf {
     data_dir.join("store").join(number.to_string())
 }
 

@@ -155,24 +155,28 @@ fn replay(
 
 /// Commits for the next batch.
 #[derive(Default)]
-struct Pending {
+pub(crate) struct Pending {
     commits: Vec<Commit>,
     changes: usize,
     bytes: usize,
 }
 
 impl Pending {
-    fn add(&mut self, commit: Commit) {
+    pub(crate) fn add(&mut self, commit: Commit) {
         self.changes += commit.changes.len();
         self.bytes += commit.bytes();
         self.commits.push(commit);
     }
 
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.changes >= BATCH_CHANGES || self.bytes >= BATCH_BYTES
     }
 
-    fn apply(&mut self, store: &dyn Store, ledger: &mut MutationLedger) -> Result<(), StoreError> {
+    pub(crate) fn apply(
+        &mut self,
+        store: &dyn Store,
+        ledger: &mut MutationLedger,
+    ) -> Result<(), StoreError> {
         let pending = std::mem::take(self);
         if pending.commits.is_empty() {
             return Ok(());

@@ -74,7 +74,12 @@ pub struct BackupSnapshot {
 }
 
 impl BackupSegment {
-    pub(super) fn link(&self) -> Link {
+    /// Where the last group begins; zero where there is none.
+    pub(crate) fn last_group(&self) -> u64 {
+        self.last_group
+    }
+
+    pub(crate) fn link(&self) -> Link {
         Link {
             last: self.last,
             last_time: self.last_time,
@@ -107,7 +112,7 @@ impl BackupManifest {
         segments.chain(snapshots).fold(0, u64::saturating_add)
     }
 
-    pub(super) fn segment(&self, first: Sequence) -> Option<&BackupSegment> {
+    pub(crate) fn segment(&self, first: Sequence) -> Option<&BackupSegment> {
         let found = self.segments.binary_search_by_key(&first, |s| s.first);
         found.ok().map(|place| &self.segments[place])
     }

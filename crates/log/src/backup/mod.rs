@@ -151,7 +151,7 @@ impl Backup {
     }
 
     /// What it holds, once that is something.
-    fn declared(&self) -> Result<&BackupManifest, BackupError> {
+    pub(crate) fn declared(&self) -> Result<&BackupManifest, BackupError> {
         let dir = || self.disk.dir().to_path_buf();
         let manifest = self.manifest.as_ref();
         manifest.ok_or_else(|| BackupError::Missing { dir: dir() })
@@ -163,11 +163,11 @@ impl Backup {
         self.disk.dir()
     }
 
-    fn log(&self) -> Disk {
+    pub(crate) fn log(&self) -> Disk {
         self.disk.below(LOG)
     }
 
-    fn snapshots(&self) -> Disk {
+    pub(crate) fn snapshots(&self) -> Disk {
         self.disk.below(SNAPSHOTS)
     }
 

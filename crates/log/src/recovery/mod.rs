@@ -218,7 +218,8 @@ fn clean(disk: &Disk, firsts: &[Sequence]) -> Result<(), IoError> {
     Ok(())
 }
 
-fn is_temporary(name: &str) -> bool {
+/// Whether it is the name of a file that is not complete, or that a crash has left so.
+pub(crate) fn is_temporary(name: &str) -> bool {
     name.strip_suffix(TEMPORARY_SUFFIX)
         .is_some_and(|name| parse_segment_name(name).is_some() || parse_index_name(name).is_some())
 }

@@ -205,6 +205,10 @@ pub(super) struct BlockReader<E> {
     at: usize,
     left: u32,
     last: Option<E>,
+    /// Whether the block that is next could not be read.
+    at_bad_block: bool,
+    /// Whether something was passed over, so that the file is known not to be whole.
+    has_skipped: bool,
 }
 
 impl<E: Entry + Clone> BlockReader<E> {
@@ -249,6 +253,8 @@ impl<E: Entry + Clone> BlockReader<E> {
             at: 0,
             left: 0,
             last: None,
+            at_bad_block: false,
+            has_skipped: false,
         })
     }
 
@@ -281,11 +287,12 @@ impl<E: Entry + Clone> BlockReader<E> {
     pub(super) fn next_block(&mut self) -> Result<Option<Vec<u8>>, SnapshotError> {
         let offset = self.found.bytes;
         if offset == self.expected.bytes {
-            if self.found != self.expected {
+            if self.found != self.expected && !self.has_skipped {
                 return Err(damage(&self.file, offset, SnapshotFault::Entries));
             }
             return Ok(None);
         }
+        self.at_bad_block = true;
         let wrong = |reader: &Self| damage(&reader.file, offset, SnapshotFault::Block);
         let mut header = [0; BLOCK_HEADER_BYTES];
         let read = self.file.read_at(offset, &mut header)?;
@@ -317,7 +324,37 @@ impl<E: Entry + Clone> BlockReader<E> {
         self.found.checksum = crc32c::crc32c_append(self.found.checksum, &block);
         self.block = content.into();
         (self.block_offset, self.at, self.left) = (offset, 0, entries);
+        self.at_bad_block = false;
         Ok(Some(block))
+    }
+
+    /// Passes over the block that an error was about, to tell what else there is. Whether there is
+    /// another one behind it.
+    pub(super) fn skip_block(&mut self) -> bool {
+        self.has_skipped = true;
+        if !self.at_bad_block {
+            // An entry of it was wrong, but not where the next block begins.
+            self.left = 0;
+            return true;
+        }
+        let mut length = [0; 4];
+        let offset = self.found.bytes;
+        if !self
+            .file
+            .read_at(offset, &mut length)
+            .is_ok_and(|read| read == length.len())
+        {
+            return false;
+        }
+        let compressed = u64::from(u32_at(&length, 0));
+        self.found.bytes = offset + BLOCK_HEADER_BYTES as u64 + compressed;
+        // If its length is wrong, what stands there is no block.
+        matches!(self.next_block(), Ok(Some(_)))
+    }
+
+    /// The file, and where in it the block is that the last entry came from.
+    pub(super) fn place(&self) -> (&std::path::Path, u64) {
+        (self.file.path(), self.block_offset)
     }
 
     /// Where what is read now is, for what the caller finds wrong with it.

@@ -62,7 +62,7 @@ pub(super) struct Content {
 }
 
 /// What stands in the blocks of a file, one after the other.
-pub(super) trait Entry: Sized {
+pub(crate) trait Entry: Sized {
     fn write(&self, buffer: &mut Vec<u8>);
     /// The entry at `cursor`, a place in `block`.
     fn read(cursor: &mut Cursor<'_>, block: &Bytes) -> Result<Self, Fault>;

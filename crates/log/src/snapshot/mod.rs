@@ -9,6 +9,7 @@ mod make;
 mod manifest;
 mod read;
 mod runs;
+mod salvage;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use wellspring_types::{Epoch, Sequence};
 pub use entry::{SnapshotDocument, SnapshotMutation};
 pub use make::SnapshotPlan;
 pub use read::{Snapshot, SnapshotDocuments, SnapshotMutations};
+pub(crate) use salvage::Salvage;
 
 use crate::LogReader;
 use crate::error::{IoError, SnapshotError, SnapshotFault};

@@ -28,3 +28,5 @@ mod support;
 mod times;
 #[cfg(test)]
 mod trimming;
+#[cfg(test)]
+mod verify;
