@@ -14,9 +14,9 @@ use crate::transports::{Got, PATIENCE, Session, Transport, open};
 
 /// How long is waited before a server is asked again that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(2);
-/// Longest that a client stays away, as it does after one of so many sessions: what it comes back to
-/// may not be kept any more.
-const AWAY_MS_MAX: u64 = 1_000;
+/// Longest that a client stays away, as it does after one of so many sessions: long enough for
+/// tokens to expire meanwhile where the oldest changes are dropped.
+const AWAY_MS_MAX: u64 = 3_000;
 const SESSIONS_AWAY: u64 = 24;
 /// Messages of a session, at most, before the next is begun over another transport.
 const MESSAGES_MAX: u64 = 80;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tonic::Streaming;
-use wellspring_protocol::error::Code;
+use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::client::{FeedPart, ServerMessage, write};
 use wellspring_protocol::json::{ClientMessage, Hello};
 use wellspring_protocol::pb;
@@ -133,10 +133,18 @@ pub(crate) async fn open(
                 "1s"
             };
             let target = target(request, &format!("&wait={wait}"));
-            let mut stream = get(server, &target, "Accept: application/json\r\n").await?;
+            let (status, mut stream) =
+                answer(server, &target, "Accept: application/json\r\n").await?;
             let mut body = String::new();
             stream.read_to_string(&mut body).await.ok()?;
-            let page = parse_page(&body)?;
+            let page = if status == 410 {
+                // A page has no reset: the poll itself is refused.
+                let refusal = WireError::from_problem_json(body.as_bytes())?;
+                vec![Got::Ended(refusal.code.to_string())]
+            } else {
+                assert_eq!(status, 200, "{target}: {body}");
+                parse_page(&body)?
+            };
             Some(Session::Page(page.into_iter()))
         }
     }
@@ -246,19 +254,29 @@ fn target(request: &SubscribeRequest, more: &str) -> String {
     target + more
 }
 
-/// The body of an answer. HTTP/1.0, so that it comes as it is, and ends with the connection.
+/// The body of an answer that can only be a good one.
 async fn get(server: SocketAddr, target: &str, headers: &str) -> Option<BufReader<TcpStream>> {
+    let (status, body) = answer(server, target, headers).await?;
+    assert_eq!(status, 200, "{target}");
+    Some(body)
+}
+
+/// An answer's status and its body. HTTP/1.0, so that it comes as it is, and ends with the
+/// connection.
+async fn answer(
+    server: SocketAddr,
+    target: &str,
+    headers: &str,
+) -> Option<(u16, BufReader<TcpStream>)> {
     let mut stream = TcpStream::connect(server).await.ok()?;
     let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut stream = BufReader::new(stream);
     let status = line(&mut stream).await?;
-    if status.contains(" 503 ") {
-        return None; // It opens its database, or is going down.
-    }
-    assert!(status.contains(" 200 "), "{target}: {status}");
+    let status = status.split(' ').nth(1)?.parse().ok()?;
     while !line(&mut stream).await?.is_empty() {}
-    Some(stream)
+    // 503: it opens its database, or is going down.
+    (status != 503).then_some((status, stream))
 }
 
 /// The next line, if it is whole: one without its end was cut by the server's.

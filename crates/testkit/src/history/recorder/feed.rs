@@ -1,6 +1,7 @@
 //! What one subscription is sent.
 
 use serde_json::value::RawValue;
+use wellspring_protocol::error::Code;
 use wellspring_protocol::json::client::{FeedPart, ReceivedCommit};
 use wellspring_types::feed::{self, FeedMessage, SubscribeRequest};
 use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence};
@@ -164,9 +165,13 @@ impl FeedRecorder {
         self.keep(token);
     }
 
-    /// The server ended the subscription, or refused it, with this code.
+    /// The server ended the subscription, or refused it, with this code. A token that has expired is
+    /// of no use any more.
     pub fn ended(&mut self, code: &str) {
         self.event(Event::Ended(EndedEvent { code: code.into() }));
+        if code == Code::TokenExpired.as_str() {
+            self.token = None;
+        }
     }
 
     fn subscribed(&mut self, how: feed::How, seq: Sequence, token: Option<&ResumeToken>) {
