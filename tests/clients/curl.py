@@ -121,6 +121,52 @@ def queries():
         equal([document["path"] for document in found], ["films/8", "films/9"])
 
 
+def past():
+    first = put("past/a", {"n": 1}).json()["seq"]
+    second = put("past/a", {"n": 2}).json()["seq"]
+    gone = curl("DELETE", "/v1/documents/past/a").json()["seq"]
+    last = put("past/a", {"n": 3}).json()["seq"]
+
+    with check("?at= reads a document and a list as of a sequence"):
+        answer = curl("GET", f"/v1/documents/past/a?at={second}")
+        equal((answer.json()["data"], answer.headers["etag"]), ({"n": 2}, f'"{second}"'))
+        refused(curl("GET", f"/v1/documents/past/a?at={gone}"), 404, "not_found")
+        page = curl("GET", f"/v1/documents/past?at={first}").json()
+        equal((page["seq"], page["documents"][0]["data"]), (first, {"n": 1}))
+        equal(curl("GET", f"/v1/documents/past?at={gone}").json()["documents"], [])
+
+    with check("?at= takes a time and a token"):
+        token = curl("GET", "/v1/changes/past?from=snapshot").json()["token"]
+        put("past/a", {"n": 4})
+        equal(curl("GET", f"/v1/documents/past/a?at={token}").json()["version"], last)
+        early = curl("GET", "/v1/documents/past?at=1970-01-01T00:00:00Z").json()
+        equal((early["seq"], early["documents"]), (0, []))
+
+    with check("?at= that is still to come, or nothing at all, is refused"):
+        refused(curl("GET", "/v1/documents/past/a?at=999999"), 400, "invalid_argument")
+        refused(curl("GET", "/v1/documents/past/a?at=2999-01-01T00:00:00Z"), 400, "invalid_argument")
+        refused(curl("GET", "/v1/documents/past/a?at=AZ8sWgA"), 400, "token_invalid")
+
+    with check("a history has every version, newest first, in pages"):
+        found, cursor = [], ""
+        while True:
+            page = curl("GET", f"/v1/history/past/a?limit=2{cursor}").json()
+            found += [(v["version"], v["op"], v.get("data")) for v in page["versions"]]
+            if not page.get("cursor"):
+                break
+            cursor = "&cursor=" + quote(page["cursor"])
+        equal(
+            found[1:],
+            [
+                (last, "insert", {"n": 3}),
+                (gone, "delete", None),
+                (second, "update", {"n": 2}),
+                (first, "insert", {"n": 1}),
+            ],
+        )
+        equal((found[0][1], page.get("truncated")), ("update", None))
+
+
 def refusals():
     def commit(text):
         return curl("POST", "/v1/commit", text)
@@ -243,6 +289,7 @@ def changes_in(page):
 def main():
     documents()
     queries()
+    past()
     refusals()
     feeds()
     with check("HTTP/2 without TLS is spoken on the same port"):

@@ -84,6 +84,26 @@ def documents():
         refused("NotFound", "rooms/2", "wellspring.v1.Documents/GetDocument", get)
 
 
+def past():
+    with check("the past is read at a sequence and at a time"):
+        first = int(write("past/1", '{"n":1}')["seq"])
+        second = int(write("past/1", '{"n":2}')["seq"])
+        request = {"path": "past/1", "at": {"seq": first}}
+        found = call("wellspring.v1.Documents/GetDocument", request)
+        equal((found["seq"], found["document"]["data"]["json"]), (str(first), '{"n":1}'))
+        query = {"collection": "past", "at": {"time": "1970-01-01T00:00:00Z"}}
+        equal(call("wellspring.v1.Documents/Query", query), {})
+        ahead = {"path": "past/1", "at": {"seq": second + 1000}}
+        refused("InvalidArgument", "ahead", "wellspring.v1.Documents/GetDocument", ahead)
+
+    with check("GetHistory gives the versions, newest first"):
+        call("wellspring.v1.Documents/DeleteDocument", {"path": "past/1"})
+        found = call("wellspring.v1.Documents/GetHistory", {"path": "past/1"})
+        ops = [version["op"] for version in found["versions"]]
+        equal(ops, ["OP_DELETE", "OP_UPDATE", "OP_INSERT"])
+        equal(found["versions"][2]["data"]["json"], '{"n":1}')
+
+
 def refusals():
     with check("an unknown protobuf field is refused by number"):
         stranger = ("-import-path", ".", "-proto", "stranger.proto")
@@ -142,6 +162,7 @@ def feed():
 def main():
     discovery()
     documents()
+    past()
     refusals()
     feed()
     done()

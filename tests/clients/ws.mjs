@@ -41,6 +41,23 @@ await check("commit, get and query are answered by id", async () => {
   connection.close();
 });
 
+await check("get and query take at, and history gives the versions", async () => {
+  const connection = await Connection.open();
+  const first = await commit([set("past/1", { n: 1 })]);
+  await commit([set("past/1", { n: 2 })]);
+  const at = { seq: first.seq };
+  connection.send({ type: "get", id: "g", path: "past/1", at });
+  const got = await connection.next("result");
+  equal([got.seq, got.document.data], [first.seq, { n: 1 }]);
+  connection.send({ type: "query", id: "q", collection: "past", at });
+  const { documents } = await connection.next("result");
+  equal(documents.map(({ data }) => data), [{ n: 1 }]);
+  connection.send({ type: "history", id: "h", path: "past/1" });
+  const { versions } = await connection.next("result");
+  equal(versions.map(({ op, data }) => [op, data]), [["update", { n: 2 }], ["insert", { n: 1 }]]);
+  connection.close();
+});
+
 await check("numbers come back digit for digit", async () => {
   const connection = await Connection.open();
   const data = '{"a":9007199254740993,"b":123456789012345678901234567890,"c":1.10}';

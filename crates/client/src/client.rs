@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use wellspring_protocol::error::Code;
-use wellspring_types::query::{Page, Query};
+use wellspring_types::history::{HistoryPage, HistoryQuery};
+use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Write};
-use wellspring_types::{CollectionPath, Data, Document, DocumentPath, MutationId, Object};
+use wellspring_types::{At, CollectionPath, Data, Document, DocumentPath, MutationId, Object};
 
 use crate::ClientBuilder;
 use crate::changes::ChangesBuilder;
+use crate::connection::routes::Id;
 use crate::connection::{Link, Request};
 use crate::error::{ConnectError, RequestError};
 use crate::wire::{self, Answer};
@@ -123,17 +125,24 @@ impl Client {
     /// # Errors
     /// If the server refuses, or time is over.
     pub async fn get(&self, path: DocumentPath) -> Result<Option<Document>, RequestError> {
-        let id = self.link.next_id();
-        let text = wire::get(id, path);
-        match self
-            .link
-            .request(Request {
-                id,
-                text,
-                mutation_id: None,
-            })
-            .await
-        {
+        self.read(Get { path, at: None }).await
+    }
+
+    /// Reads a document as of a sequence, a token or a time; `None` if there was none.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over; `token_expired` if that is not kept any more,
+    /// `invalid_argument` if it is still to come.
+    pub async fn get_at(
+        &self,
+        path: DocumentPath,
+        at: At,
+    ) -> Result<Option<Document>, RequestError> {
+        self.read(Get { path, at: Some(at) }).await
+    }
+
+    async fn read(&self, get: Get) -> Result<Option<Document>, RequestError> {
+        match self.ask(|id| wire::get(id, get)).await {
             Ok(Answer::Document { document, .. }) => Ok(Some(document)),
             Ok(_) => Err(RequestError::UnexpectedAnswer),
             Err(error) if error.code() == Some(Code::NotFound) => Ok(None),
@@ -145,22 +154,35 @@ impl Client {
     /// sequence.
     ///
     /// # Errors
-    /// If the server refuses, or time is over; `token_expired` if a page comes too late.
+    /// If the server refuses, or time is over; `token_expired` if a page comes too late, or is as
+    /// of what is not kept any more.
     pub async fn query(&self, query: Query) -> Result<Page, RequestError> {
-        let id = self.link.next_id();
-        let text = wire::query(id, query);
-        match self
-            .link
-            .request(Request {
-                id,
-                text,
-                mutation_id: None,
-            })
-            .await?
-        {
+        match self.ask(|id| wire::query(id, query)).await? {
             Answer::Page(page) => Ok(page),
             _ => Err(RequestError::UnexpectedAnswer),
         }
+    }
+
+    /// Reads one page of the versions of a document, newest first.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, RequestError> {
+        match self.ask(|id| wire::history(id, query)).await? {
+            Answer::History(page) => Ok(page),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// Sends a request that changes nothing.
+    async fn ask(&self, write: impl FnOnce(Id) -> String) -> Result<Answer, RequestError> {
+        let id = self.link.next_id();
+        let request = Request {
+            id,
+            text: write(id),
+            mutation_id: None,
+        };
+        self.link.request(request).await
     }
 
     /// The changes of a collection.

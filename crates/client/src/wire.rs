@@ -2,9 +2,9 @@
 
 use wellspring_protocol::json::client::{self, ServerMessage};
 use wellspring_protocol::json::{ClientMessage, Hello};
-use wellspring_types::DocumentPath;
 use wellspring_types::feed::SubscribeRequest;
-use wellspring_types::query::Query;
+use wellspring_types::history::HistoryQuery;
+use wellspring_types::query::{Get, Query};
 use wellspring_types::write::CommitRequest;
 
 use crate::builder::Options;
@@ -46,10 +46,17 @@ pub(crate) fn commit(id: Id, request: CommitRequest) -> String {
     })
 }
 
-pub(crate) fn get(id: Id, path: DocumentPath) -> String {
+pub(crate) fn get(id: Id, get: Get) -> String {
     client::write(&ClientMessage::Get {
         id: id.to_string(),
-        path,
+        get,
+    })
+}
+
+pub(crate) fn history(id: Id, query: HistoryQuery) -> String {
+    client::write(&ClientMessage::History {
+        id: id.to_string(),
+        query,
     })
 }
 

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use wellspring_client::types::feed::Known;
+use wellspring_client::types::feed::{Known, Op};
+use wellspring_client::types::history::HistoryQuery;
 use wellspring_client::types::query::Query;
 use wellspring_client::types::write::{CommitRequest, Precondition, Write};
-use wellspring_client::types::{CollectionPath, Data, DocumentPath, Filter, Sequence};
+use wellspring_client::types::{At, CollectionPath, Data, DocumentPath, Filter, Sequence};
 use wellspring_client::{BackoffPolicy, ChangeEvent, Changes, Client, Code, ConnectError};
 use wellspring_server::Server;
 use wellspring_server::config::{Config, Overrides, Sources};
@@ -214,6 +215,47 @@ async fn a_query_is_read_in_pages_as_of_one_sequence() {
     }
     let expected: Vec<_> = (5..25).rev().map(|n| n.to_string()).collect();
     assert_eq!(seen, expected);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_past_is_read_and_the_history_of_a_document() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    for n in 1..=3 {
+        let data = data(&format!("{{\"n\":{n}}}"));
+        client.set(room("1"), data).await.unwrap();
+    }
+    client.delete(room("1")).await.unwrap();
+    let at = |seq| At::Sequence(Sequence(seq));
+    let second = client.get_at(room("1"), at(2)).await.unwrap().unwrap();
+    assert_eq!(
+        (second.version, second.data),
+        (Sequence(2), data(r#"{"n":2}"#))
+    );
+    assert_eq!(client.get_at(room("1"), at(0)).await.unwrap(), None);
+    assert_eq!(client.get_at(room("1"), at(4)).await.unwrap(), None);
+    let ahead = client.get_at(room("1"), at(5)).await.unwrap_err();
+    assert_eq!(ahead.code(), Some(Code::InvalidArgument));
+
+    let mut query = HistoryQuery {
+        path: room("1"),
+        limit: 3,
+        cursor: None,
+    };
+    let first = client.history(query.clone()).await.unwrap();
+    let versions = first.versions.iter().map(|v| (v.version.0, v.op));
+    let expected = [
+        (4, Some(Op::Delete)),
+        (3, Some(Op::Update)),
+        (2, Some(Op::Update)),
+    ];
+    assert_eq!(versions.collect::<Vec<_>>(), expected);
+    query.cursor = first.cursor;
+    let last = client.history(query).await.unwrap();
+    assert_eq!(last.versions[0].op, Some(Op::Insert));
+    assert_eq!((last.cursor, last.truncated), (None, false));
     server.stop().await;
 }
 

@@ -20,7 +20,7 @@
 //! | `run` | binds, opens the database behind the port, drains, closes |
 //! | `listener` | accepts, counts, finds the version of HTTP, serves a connection |
 //! | `dispatch` | refuses foreign origins; gRPC by content type, the rest by path |
-//! | `http` | documents, commits, queries, the feed as events, lines or pages, health |
+//! | `http` | documents, their histories, commits, queries, the feed as events, lines or pages, health |
 //! | `websocket`, `grpc` | the other transports: they only parse and frame |
 //! | `session` | the one loop that serves all streaming transports |
 //! | `errors` | what clients are told of the engine's errors |
@@ -42,6 +42,7 @@ mod logs;
 mod metrics;
 mod origin;
 mod phase;
+mod reads;
 mod run;
 mod session;
 mod shared;

@@ -4,7 +4,18 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{At, CollectionPath, Document, FieldPath, FieldPathError, Filter, Select, Sequence};
+use crate::{
+    At, CollectionPath, Document, DocumentPath, FieldPath, FieldPathError, Filter, Select, Sequence,
+};
+
+/// Asks for one document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get {
+    /// The document.
+    pub path: DocumentPath,
+    /// As of when; `None`: as of now.
+    pub at: Option<At>,
+}
 
 /// A query of one collection, or its next page.
 #[derive(Clone, Debug, PartialEq)]

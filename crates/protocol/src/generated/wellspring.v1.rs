@@ -61,6 +61,39 @@ impl ::prost::Name for Document {
         "/wellspring.v1.Document".into()
     }
 }
+/// As of when documents are read: after all commits up to here, and before the next.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct At {
+    /// The position; one is required.
+    #[prost(oneof = "at::Position", tags = "1, 2, 3")]
+    pub position: ::core::option::Option<at::Position>,
+}
+/// Nested message and enum types in `At`.
+pub mod at {
+    /// The position; one is required.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Position {
+        /// As of this commit; 0: before the first.
+        #[prost(uint64, tag = "1")]
+        Seq(u64),
+        /// As of what a resume token stands for.
+        #[prost(string, tag = "2")]
+        Token(::prost::alloc::string::String),
+        /// As of the last commit at or before this time.
+        #[prost(message, tag = "3")]
+        Time(::prost_types::Timestamp),
+    }
+}
+impl ::prost::Name for At {
+    const NAME: &'static str = "At";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.At".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.At".into()
+    }
+}
 /// The form in which a response carries the data of documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -95,6 +128,43 @@ impl Format {
         }
     }
 }
+/// The effect of a change on a view; in a history, on the document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Op {
+    /// Never sent.
+    Unspecified = 0,
+    /// The document came into the view.
+    Insert = 1,
+    /// It was and stays in the view.
+    Update = 2,
+    /// It left the view.
+    Delete = 3,
+}
+impl Op {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "OP_UNSPECIFIED",
+            Self::Insert => "OP_INSERT",
+            Self::Update => "OP_UPDATE",
+            Self::Delete => "OP_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "OP_UNSPECIFIED" => Some(Self::Unspecified),
+            "OP_INSERT" => Some(Self::Insert),
+            "OP_UPDATE" => Some(Self::Update),
+            "OP_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
 /// Asks for one document.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDocumentRequest {
@@ -104,6 +174,9 @@ pub struct GetDocumentRequest {
     /// The form of its data in the response.
     #[prost(enumeration = "Format", tag = "2")]
     pub format: i32,
+    /// As of when; absent: now.
+    #[prost(message, optional, tag = "3")]
+    pub at: ::core::option::Option<At>,
 }
 impl ::prost::Name for GetDocumentRequest {
     const NAME: &'static str = "GetDocumentRequest";
@@ -153,6 +226,9 @@ pub struct ListDocumentsRequest {
     /// The form of the documents' data in the response.
     #[prost(enumeration = "Format", tag = "5")]
     pub format: i32,
+    /// As of when; absent: now. The same for every page.
+    #[prost(message, optional, tag = "6")]
+    pub at: ::core::option::Option<At>,
 }
 impl ::prost::Name for ListDocumentsRequest {
     const NAME: &'static str = "ListDocumentsRequest";
@@ -185,6 +261,90 @@ impl ::prost::Name for ListDocumentsResponse {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/wellspring.v1.ListDocumentsResponse".into()
+    }
+}
+/// Asks for a page of the versions of one document.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetHistoryRequest {
+    /// The document's path. It need not exist any more.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// Versions in a page, at most 1000; 0: 100.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// The `cursor` of the page before; empty for the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+    /// The form of the versions' data in the response.
+    #[prost(enumeration = "Format", tag = "4")]
+    pub format: i32,
+}
+impl ::prost::Name for GetHistoryRequest {
+    const NAME: &'static str = "GetHistoryRequest";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.GetHistoryRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.GetHistoryRequest".into()
+    }
+}
+/// Versions of one document.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetHistoryResponse {
+    /// The versions, newest first. There may be fewer than the limit, or none, and yet more to come.
+    #[prost(message, repeated, tag = "1")]
+    pub versions: ::prost::alloc::vec::Vec<DocumentVersion>,
+    /// Nothing up to this sequence is newer than what the first page has.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// Gives the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+    /// On the last page: there may have been older versions, which are not kept any more.
+    #[prost(bool, tag = "4")]
+    pub truncated: bool,
+}
+impl ::prost::Name for GetHistoryResponse {
+    const NAME: &'static str = "GetHistoryResponse";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.GetHistoryResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.GetHistoryResponse".into()
+    }
+}
+/// What a document was from one commit to the next that changed it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DocumentVersion {
+    /// Sequence of the commit that made it so.
+    #[prost(uint64, tag = "1")]
+    pub version: u64,
+    /// Time of that commit.
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// What that commit did to the document; unspecified where the commit is not kept any more.
+    #[prost(enumeration = "Op", tag = "3")]
+    pub op: i32,
+    /// What the document held; absent with `OP_DELETE`.
+    #[prost(message, optional, tag = "4")]
+    pub data: ::core::option::Option<Content>,
+    /// Who committed it; empty without authentication.
+    #[prost(string, tag = "5")]
+    pub actor: ::prost::alloc::string::String,
+    /// The committing client's name for the commit; empty: none.
+    #[prost(string, tag = "6")]
+    pub mutation_id: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DocumentVersion {
+    const NAME: &'static str = "DocumentVersion";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.DocumentVersion".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.DocumentVersion".into()
     }
 }
 /// Asks for a document to be inserted.
@@ -384,6 +544,9 @@ pub struct QueryRequest {
     /// The form of the documents' data in the response.
     #[prost(enumeration = "Format", tag = "7")]
     pub format: i32,
+    /// As of when; absent: now. The same for every page.
+    #[prost(message, optional, tag = "8")]
+    pub at: ::core::option::Option<At>,
 }
 impl ::prost::Name for QueryRequest {
     const NAME: &'static str = "QueryRequest";
@@ -799,6 +962,31 @@ pub mod documents_client {
                 .insert(GrpcMethod::new("wellspring.v1.Documents", "ListDocuments"));
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a page of the versions of one document, newest first.
+        pub async fn get_history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::strict::StrictCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wellspring.v1.Documents/GetHistory",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wellspring.v1.Documents", "GetHistory"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Inserts one document; `already_exists` if there is one.
         pub async fn create_document(
             &mut self,
@@ -947,6 +1135,14 @@ pub mod documents_server {
             request: tonic::Request<super::ListDocumentsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListDocumentsResponse>,
+            tonic::Status,
+        >;
+        /// Gives a page of the versions of one document, newest first.
+        async fn get_history(
+            &self,
+            request: tonic::Request<super::GetHistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetHistoryResponse>,
             tonic::Status,
         >;
         /// Inserts one document; `already_exists` if there is one.
@@ -1136,6 +1332,51 @@ pub mod documents_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListDocumentsSvc(inner);
+                        let codec = crate::strict::StrictCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wellspring.v1.Documents/GetHistory" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetHistorySvc<T: Documents>(pub Arc<T>);
+                    impl<
+                        T: Documents,
+                    > tonic::server::UnaryService<super::GetHistoryRequest>
+                    for GetHistorySvc<T> {
+                        type Response = super::GetHistoryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetHistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Documents>::get_history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetHistorySvc(inner);
                         let codec = crate::strict::StrictCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1806,43 +2047,6 @@ impl How {
             "HOW_LIVE" => Some(Self::Live),
             "HOW_SNAPSHOT" => Some(Self::Snapshot),
             "HOW_RESUMED" => Some(Self::Resumed),
-            _ => None,
-        }
-    }
-}
-/// The effect of a change on a view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Op {
-    /// Never sent.
-    Unspecified = 0,
-    /// The document came into the view.
-    Insert = 1,
-    /// It was and stays in the view.
-    Update = 2,
-    /// It left the view.
-    Delete = 3,
-}
-impl Op {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "OP_UNSPECIFIED",
-            Self::Insert => "OP_INSERT",
-            Self::Update => "OP_UPDATE",
-            Self::Delete => "OP_DELETE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "OP_UNSPECIFIED" => Some(Self::Unspecified),
-            "OP_INSERT" => Some(Self::Insert),
-            "OP_UPDATE" => Some(Self::Update),
-            "OP_DELETE" => Some(Self::Delete),
             _ => None,
         }
     }

@@ -1,14 +1,15 @@
 //! What a client sends on a WebSocket.
 
 use wellspring_types::feed::SubscribeRequest;
+use wellspring_types::history::HistoryQuery;
 use wellspring_types::limits::REQUEST_ID_BYTES_MAX;
-use wellspring_types::query::Query;
+use wellspring_types::query::{Get, Query};
 use wellspring_types::write::CommitRequest;
-use wellspring_types::{DocumentPath, Value, json};
+use wellspring_types::{Value, json};
 
 use super::commit::read_commit;
 use super::fields::{Fields, clip};
-use super::query::read_query;
+use super::query::{read_get, read_history, read_query};
 use super::recover;
 use super::subscribe::read_subscribe;
 use crate::error::WireError;
@@ -30,8 +31,8 @@ pub enum ClientMessage {
     Get {
         /// The request's id.
         id: String,
-        /// The document.
-        path: DocumentPath,
+        /// What is asked for.
+        get: Get,
     },
     /// Asks for documents.
     Query {
@@ -39,6 +40,13 @@ pub enum ClientMessage {
         id: String,
         /// What is asked for.
         query: Query,
+    },
+    /// Asks for the versions of a document.
+    History {
+        /// The request's id.
+        id: String,
+        /// What is asked for.
+        query: HistoryQuery,
     },
     /// Asks for the changes of a collection.
     Subscribe {
@@ -111,7 +119,7 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             let (id, fields) = take_id(fields.called("get"))?;
             Ok(ClientMessage::Get {
                 id,
-                path: read_get(fields)?,
+                get: read_get(fields)?,
             })
         }
         "query" => {
@@ -119,6 +127,13 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             Ok(ClientMessage::Query {
                 id,
                 query: read_query(fields)?,
+            })
+        }
+        "history" => {
+            let (id, fields) = take_id(fields.called("history"))?;
+            Ok(ClientMessage::History {
+                id,
+                query: read_history(fields)?,
             })
         }
         "subscribe" => {
@@ -175,13 +190,6 @@ fn read_hello(mut fields: Fields) -> Result<Hello, WireError> {
         access_token,
         client,
     })
-}
-
-fn read_get(mut fields: Fields) -> Result<DocumentPath, WireError> {
-    let path = fields.string("path")?;
-    let path = fields.required("path", path)?.parse()?;
-    fields.finish()?;
-    Ok(path)
 }
 
 fn read_ping(mut fields: Fields) -> Result<ClientMessage, WireError> {

@@ -1,11 +1,12 @@
 //! What a server answers: on a WebSocket, and as bodies of HTTP responses.
 
+use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::json::write_string;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Epoch, Sequence};
 
-use super::text::{begin, push, push_document, push_list, push_text_member, push_time};
+use super::text::{begin, op_name, push, push_document, push_list, push_text_member, push_time};
 use crate::error::WireError;
 
 /// The server's first message on a WebSocket.
@@ -73,7 +74,7 @@ pub fn commit_result(id: &str, result: &CommitResult) -> String {
     out
 }
 
-/// The result of a `get`: the document as it was at `seq`, or later.
+/// The result of a `get`: the document as it was at `seq`; without `at`, or later.
 #[must_use]
 pub fn document_result(id: &str, seq: Sequence, document: &Document) -> String {
     let mut out = begin("result", Some(id));
@@ -89,6 +90,16 @@ pub fn page_result(id: &str, page: &Page) -> String {
     let mut out = begin("result", Some(id));
     out.push(',');
     push_page_members(&mut out, page);
+    out.push('}');
+    out
+}
+
+/// The result of a `history`.
+#[must_use]
+pub fn history_result(id: &str, page: &HistoryPage) -> String {
+    let mut out = begin("result", Some(id));
+    out.push(',');
+    push_history_members(&mut out, page);
     out.push('}');
     out
 }
@@ -163,6 +174,23 @@ pub fn page_body(page: &Page) -> String {
     out
 }
 
+/// The body that answers for a document's history over HTTP.
+#[must_use]
+pub fn history_body(page: &HistoryPage) -> String {
+    let mut out = String::from("{");
+    push_history_members(&mut out, page);
+    out.push('}');
+    out
+}
+
+/// One version of a history.
+#[must_use]
+pub fn version_body(version: &DocumentVersion) -> String {
+    let mut out = String::new();
+    push_version(&mut out, version);
+    out
+}
+
 fn push_commit_members(out: &mut String, result: &CommitResult) {
     push(out, format_args!("\"seq\":{},\"time\":", result.seq));
     push_time(out, result.time);
@@ -178,4 +206,37 @@ fn push_page_members(out: &mut String, page: &Page) {
     if let Some(cursor) = &page.cursor {
         push_text_member(out, "cursor", cursor);
     }
+}
+
+fn push_history_members(out: &mut String, page: &HistoryPage) {
+    push(out, format_args!("\"seq\":{},\"versions\":", page.seq));
+    push_list(out, &page.versions, push_version);
+    if let Some(cursor) = &page.cursor {
+        push_text_member(out, "cursor", cursor);
+    }
+    if page.truncated {
+        out.push_str(",\"truncated\":true");
+    }
+}
+
+fn push_version(out: &mut String, version: &DocumentVersion) {
+    push(
+        out,
+        format_args!("{{\"version\":{},\"time\":", version.version),
+    );
+    push_time(out, version.time);
+    if let Some(actor) = &version.actor {
+        push_text_member(out, "actor", actor);
+    }
+    if let Some(mutation_id) = &version.mutation_id {
+        push_text_member(out, "mutation_id", mutation_id.as_str());
+    }
+    if let Some(op) = version.op {
+        push_text_member(out, "op", op_name(op));
+    }
+    if let Some(data) = &version.data {
+        out.push_str(",\"data\":");
+        out.push_str(data.as_str());
+    }
+    out.push('}');
 }

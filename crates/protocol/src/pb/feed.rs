@@ -271,11 +271,6 @@ fn commit_head(commit: &FeedCommit) -> pb::Commit {
 
 fn change_value(change: &Change, form: ContentForm) -> pb::Change {
     let content = |data: &Option<_>| data.as_ref().map(|data| content(data, form));
-    let op = match change.op {
-        Op::Insert => pb::Op::Insert,
-        Op::Update => pb::Op::Update,
-        Op::Delete => pb::Op::Delete,
-    };
     let cause = match change.cause {
         None => pb::Cause::Unspecified,
         Some(Cause::Filter) => pb::Cause::Filter,
@@ -283,13 +278,21 @@ fn change_value(change: &Change, form: ContentForm) -> pb::Change {
         Some(Cause::Window) => pb::Cause::Window,
     };
     pb::Change {
-        op: op.into(),
+        op: op_value(change.op).into(),
         cause: cause.into(),
         path: change.path.as_str().to_owned(),
         version: change.version.0,
         data: content(&change.data),
         old: content(&change.old),
         patch: content(&change.patch),
+    }
+}
+
+pub(super) fn op_value(op: Op) -> pb::Op {
+    match op {
+        Op::Insert => pb::Op::Insert,
+        Op::Update => pb::Op::Update,
+        Op::Delete => pb::Op::Delete,
     }
 }
 

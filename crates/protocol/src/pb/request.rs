@@ -1,19 +1,35 @@
 //! Reads and subscriptions of protobuf as the words of the domain.
 
 use wellspring_types::feed::{SubscribeRequest, View};
-use wellspring_types::query::Query;
-use wellspring_types::{CollectionPath, DocumentPath, Filter, Select, Timestamp, Value};
+use wellspring_types::history::HistoryQuery;
+use wellspring_types::query::{Get, Query};
+use wellspring_types::{At, CollectionPath, Filter, Select, Sequence, Timestamp, Value};
 
-use super::generated::{self as pb, from};
+use super::generated::{self as pb, at, from};
 use super::struct_form::read_object;
 use crate::error::WireError;
 use crate::request;
 
-impl TryFrom<pb::GetDocumentRequest> for DocumentPath {
+impl TryFrom<pb::GetDocumentRequest> for Get {
     type Error = WireError;
 
-    fn try_from(request: pb::GetDocumentRequest) -> Result<DocumentPath, WireError> {
-        Ok(request.path.parse()?)
+    fn try_from(request: pb::GetDocumentRequest) -> Result<Get, WireError> {
+        Ok(Get {
+            path: request.path.parse()?,
+            at: at(request.at)?,
+        })
+    }
+}
+
+impl TryFrom<pb::GetHistoryRequest> for HistoryQuery {
+    type Error = WireError;
+
+    fn try_from(request: pb::GetHistoryRequest) -> Result<HistoryQuery, WireError> {
+        Ok(HistoryQuery {
+            path: request.path.parse()?,
+            limit: limit(request.limit)?,
+            cursor: unless_empty(request.cursor),
+        })
     }
 }
 
@@ -28,7 +44,7 @@ impl TryFrom<pb::ListDocumentsRequest> for Query {
             order_by: Vec::new(),
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
-            at: None,
+            at: at(request.at)?,
         })
     }
 }
@@ -44,7 +60,7 @@ impl TryFrom<pb::QueryRequest> for Query {
             order_by: request::order_by(request.order_by.iter().map(String::as_str))?,
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
-            at: None,
+            at: at(request.at)?,
         })
     }
 }
@@ -93,6 +109,20 @@ fn position(from: pb::From) -> Result<wellspring_types::feed::From, WireError> {
         Some(from::Position::Time(time)) => Ok(From::Time(timestamp(time)?)),
         None => Err(WireError::invalid_argument(
             "from needs one of now, snapshot, beginning, token and time",
+        )),
+    }
+}
+
+fn at(given: Option<pb::At>) -> Result<Option<At>, WireError> {
+    let Some(given) = given else {
+        return Ok(None);
+    };
+    match given.position {
+        Some(at::Position::Seq(seq)) => Ok(Some(At::Sequence(Sequence(seq)))),
+        Some(at::Position::Token(text)) => Ok(Some(At::Token(request::token(&text)?))),
+        Some(at::Position::Time(time)) => Ok(Some(At::Time(timestamp(time)?))),
+        None => Err(WireError::invalid_argument(
+            "at needs one of seq, token and time",
         )),
     }
 }

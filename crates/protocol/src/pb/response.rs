@@ -1,11 +1,13 @@
 //! Responses of protobuf from the words of the domain.
 
-use prost::Message as _;
+use prost::Message;
+use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::limits::MESSAGE_BYTES_MAX;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Sequence, Timestamp};
 
+use super::feed::op_value;
 use super::generated as pb;
 use super::struct_form::{ContentForm, content};
 
@@ -77,26 +79,79 @@ impl pb::ListDocumentsResponse {
     }
 }
 
+impl pb::GetHistoryResponse {
+    /// A page of a document's history. Where Structs would make it too large for a message, it has
+    /// JSON text.
+    #[must_use]
+    pub fn of(page: HistoryPage, form: ContentForm) -> pb::GetHistoryResponse {
+        let versions = fitted(&page.versions, form, version_max, version_value);
+        pb::GetHistoryResponse {
+            versions,
+            seq: page.seq.0,
+            cursor: page.cursor.unwrap_or_default(),
+            truncated: page.truncated,
+        }
+    }
+}
+
 fn documents(documents: &[Document], form: ContentForm) -> Vec<pb::Document> {
+    fitted(documents, form, document_max, pb::Document::of)
+}
+
+/// Writes all of a page, within a message. `json_max` is an upper bound of what one takes with its
+/// data as text.
+fn fitted<T, Written: Message>(
+    page: &[T],
+    form: ContentForm,
+    json_max: fn(&T) -> usize,
+    write: fn(&T, ContentForm) -> Written,
+) -> Vec<Written> {
     // As Structs, numbers grow fivefold; a page is bounded by the bytes of its JSON. Those that
     // still fit are Structs, the rest of the page is text.
-    let mut room = MESSAGE_BYTES_MAX.saturating_sub(documents.iter().map(json_max).sum());
-    let convert = |document: &Document| {
-        let written = pb::Document::of(document, form);
-        let growth = written.encoded_len().saturating_sub(json_max(document));
+    let mut room = MESSAGE_BYTES_MAX.saturating_sub(page.iter().map(json_max).sum());
+    let convert = |one: &T| {
+        let written = write(one, form);
+        let growth = written.encoded_len().saturating_sub(json_max(one));
         if growth > room {
-            return pb::Document::of(document, ContentForm::Json);
+            return write(one, ContentForm::Json);
         }
         room -= growth;
         written
     };
-    documents.iter().map(convert).collect()
+    page.iter().map(convert).collect()
 }
 
-/// An upper bound of a document's bytes in a message, with its data as text.
-fn json_max(document: &Document) -> usize {
-    const NAMES_BYTES: usize = 80;
+/// Bytes of everything in a message that is not text, at most.
+const NAMES_BYTES: usize = 80;
+
+fn document_max(document: &Document) -> usize {
     NAMES_BYTES + document.path.as_str().len() + document.data.as_bytes().len()
+}
+
+fn version_max(version: &DocumentVersion) -> usize {
+    let data = version.data.as_ref().map(|data| data.as_bytes().len());
+    let actor = version.actor.as_ref().map(|actor| actor.len());
+    let mutation_id = version.mutation_id.as_ref().map(|id| id.as_str().len());
+    NAMES_BYTES
+        + [data, actor, mutation_id]
+            .into_iter()
+            .flatten()
+            .sum::<usize>()
+}
+
+fn version_value(version: &DocumentVersion, form: ContentForm) -> pb::DocumentVersion {
+    let mutation_id = version
+        .mutation_id
+        .as_ref()
+        .map(|id| id.as_str().to_owned());
+    pb::DocumentVersion {
+        version: version.version.0,
+        time: Some(time(version.time)),
+        op: version.op.map_or(pb::Op::Unspecified, op_value).into(),
+        data: version.data.as_ref().map(|data| content(data, form)),
+        actor: version.actor.as_deref().unwrap_or_default().to_owned(),
+        mutation_id: mutation_id.unwrap_or_default(),
+    }
 }
 
 impl From<CommitResult> for pb::CommitResponse {

@@ -7,6 +7,7 @@ use wellspring_protocol::pb::feed::{ended, responses};
 use wellspring_protocol::pb::subscribe_response::Message as Response;
 use wellspring_protocol::pb::{self, ContentForm, content};
 use wellspring_types::feed::{Change, FeedMessage, Form, How, Op, ResetReason};
+use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::limits::MESSAGE_BYTES_MAX;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
@@ -282,6 +283,44 @@ fn a_page_of_structs_fits_into_a_message() {
     let large = document(&format!("{{\"n\":[1{}]}}", ",1".repeat(500_000)));
     let response = pb::GetDocumentResponse::of(&large, Sequence(9), ContentForm::Struct);
     assert!(response.encoded_len() <= MESSAGE_BYTES_MAX);
+}
+
+#[test]
+fn a_history_of_structs_fits_into_a_message_and_says_what_happened() {
+    let ones = data(&format!("{{\"n\":[1{}]}}", ",1".repeat(250_000)));
+    let version = |seq, op, data| DocumentVersion {
+        version: Sequence(seq),
+        time: time("2026-11-24T09:00:00.007Z"),
+        op,
+        data,
+        actor: None,
+        mutation_id: None,
+    };
+    let versions = vec![
+        version(9, Some(Op::Delete), None),
+        version(8, Some(Op::Update), Some(ones.clone())),
+        version(7, None, Some(ones)),
+    ];
+    let page = HistoryPage {
+        versions,
+        seq: Sequence(9),
+        cursor: None,
+        truncated: true,
+    };
+    let response = pb::GetHistoryResponse::of(page, ContentForm::Struct);
+    assert!(response.encoded_len() <= MESSAGE_BYTES_MAX);
+    assert!(response.truncated);
+    let found: Vec<_> = response
+        .versions
+        .iter()
+        .map(|version| (version.op(), version.data.as_ref().map(is_json)))
+        .collect();
+    let expected = [
+        (pb::Op::Delete, None),
+        (pb::Op::Update, Some(false)),
+        (pb::Op::Unspecified, Some(true)),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]

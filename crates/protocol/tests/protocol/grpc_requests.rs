@@ -4,11 +4,12 @@ use prost_types::Struct;
 use prost_types::value::Kind;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::{ClientMessage, parse_commit, parse_query};
-use wellspring_protocol::pb::{self, content, elements, from, transform};
+use wellspring_protocol::pb::{self, at, content, elements, from, transform};
 use wellspring_types::feed::{Known, SubscribeRequest};
-use wellspring_types::query::Query;
+use wellspring_types::history::HistoryQuery;
+use wellspring_types::query::{Get, Query};
 use wellspring_types::write::{CommitRequest, Precondition, WriteAction};
-use wellspring_types::{Data, DocumentPath, ResumeToken, Sequence};
+use wellspring_types::{Data, ResumeToken, Sequence};
 
 fn json(text: &str) -> Option<pb::Content> {
     Some(pb::Content {
@@ -122,10 +123,11 @@ fn reads_are_the_same_in_both() {
         limit: 7,
         cursor: "c".into(),
         format: 0,
+        at: at(at::Position::Seq(41)),
     };
     let expected = parse_query(
         br#"{"collection":"rooms","where":{"open":true},"select":["topic"],
-            "order_by":["-year","title"],"limit":7,"cursor":"c"}"#,
+            "order_by":["-year","title"],"limit":7,"cursor":"c","at":{"seq":41}}"#,
     );
     assert_eq!(Query::try_from(request), expected);
     let list = pb::ListDocumentsRequest {
@@ -136,11 +138,64 @@ fn reads_are_the_same_in_both() {
         Query::try_from(list),
         parse_query(br#"{"collection":"rooms"}"#)
     );
-    let get = pb::GetDocumentRequest {
+}
+
+#[test]
+fn reads_of_the_past_are_the_same_in_both() {
+    let positions = [
+        (at::Position::Seq(0), r#"{"seq":0}"#),
+        (
+            at::Position::Token("AZ8sWgA".into()),
+            r#"{"token":"AZ8sWgA"}"#,
+        ),
+        (
+            at::Position::Time(prost_types::Timestamp {
+                seconds: 1_795_510_800,
+                nanos: 5_999_999,
+            }),
+            r#"{"time":"2026-11-24T09:00:00.005Z"}"#,
+        ),
+    ];
+    for (position, text) in positions {
+        let get = pb::GetDocumentRequest {
+            path: "a/b".into(),
+            format: 0,
+            at: at(position),
+        };
+        let text = format!(r#"{{"type":"get","id":"g","path":"a/b","at":{text}}}"#);
+        match ClientMessage::parse(text.as_bytes()) {
+            Ok(ClientMessage::Get { get: expected, .. }) => {
+                assert_eq!(Get::try_from(get), Ok(expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let nowhere = pb::GetDocumentRequest {
         path: "a/b".into(),
-        format: 0,
+        at: Some(pb::At { position: None }),
+        ..Default::default()
     };
-    assert_eq!(DocumentPath::try_from(get), Ok("a/b".parse().unwrap()));
+    assert_eq!(
+        Get::try_from(nowhere).unwrap_err().code,
+        Code::InvalidArgument
+    );
+    let history = pb::GetHistoryRequest {
+        path: "a/b".into(),
+        cursor: "c".into(),
+        ..Default::default()
+    };
+    match ClientMessage::parse(br#"{"type":"history","id":"h","path":"a/b","cursor":"c"}"#) {
+        Ok(ClientMessage::History { query, .. }) => {
+            assert_eq!(HistoryQuery::try_from(history), Ok(query));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn at(position: at::Position) -> Option<pb::At> {
+    Some(pb::At {
+        position: Some(position),
+    })
 }
 
 #[test]

@@ -40,6 +40,13 @@ impl Documents for Echo {
         not_called()
     }
 
+    async fn get_history(
+        &self,
+        _request: Request<pb::GetHistoryRequest>,
+    ) -> Answer<pb::GetHistoryResponse> {
+        not_called()
+    }
+
     async fn create_document(
         &self,
         _request: Request<pb::CreateDocumentRequest>,
@@ -90,7 +97,7 @@ async fn a_request_reaches_the_service_and_its_response_the_client() {
     let mut client = DocumentsClient::new(DocumentsServer::new(Echo));
     let request = pb::GetDocumentRequest {
         path: "a/b".into(),
-        format: 0,
+        ..Default::default()
     };
     let response = client.get_document(request).await.unwrap().into_inner();
     assert_eq!(

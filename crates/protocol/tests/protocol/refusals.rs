@@ -32,6 +32,13 @@ fn check_subscribe(fields: &str, expected: &str) {
     );
 }
 
+fn check_get(at: &str, expected: &str) {
+    check(
+        &format!(r#"{{"type":"get","id":"g","path":"a/b","at":{at}}}"#),
+        expected,
+    );
+}
+
 #[test]
 fn a_misspelt_field_is_named() {
     check_write(
@@ -47,9 +54,14 @@ fn a_misspelt_field_is_named() {
         "ping has no field \"id\"",
     );
     check(
-        r#"{"type":"get","id":"g","path":"a/b","at":3}"#,
-        "get has no field \"at\"",
+        r#"{"type":"get","id":"g","path":"a/b","version":3}"#,
+        "get has no field \"version\"",
     );
+    check(
+        r#"{"type":"history","id":"h","path":"a/b","at":{"seq":3}}"#,
+        "history has no field \"at\"",
+    );
+    check_get(r#"{"version":3}"#, "at has no field \"version\"");
     check_subscribe(r#""wehre":{}"#, "subscribe has no field \"wehre\"");
     check_subscribe(
         r#""from":{"now":true,"then":1}"#,
@@ -78,6 +90,11 @@ fn a_field_of_the_wrong_type_says_what_is_expected() {
     check_subscribe(
         r#""old":1"#,
         "old of subscribe must be true or false, not 1",
+    );
+    check_get("3", "at is an object, not a number");
+    check_get(
+        r#"{"seq":"3"}"#,
+        "seq of at must be a non-negative integer, not a string",
     );
     check_subscribe(
         r#""where":[]"#,
@@ -123,6 +140,7 @@ fn a_missing_field_is_named() {
         "an update needs patch or transforms",
     );
     check_subscribe(r#""from":{}"#, "from needs one of");
+    check_get("{}", "at needs one of");
     check(
         r#"{"type":"dance"}"#,
         "there is no message of type \"dance\"",
@@ -158,6 +176,10 @@ fn fields_that_do_not_go_together_are_refused() {
     check_subscribe(
         r#""from":{"now":true,"snapshot":true}"#,
         "from needs one of",
+    );
+    check_get(
+        r#"{"seq":3,"time":"2026-11-24T09:00:00Z"}"#,
+        "at needs one of",
     );
     let read = |read: &str| {
         format!(
@@ -200,6 +222,7 @@ fn values_out_of_range_are_refused() {
         "must be 100 to 25000, not 99",
     );
     check_subscribe(r#""from":{"time":"yesterday"}"#, "RFC 3339");
+    check_get(r#"{"time":"yesterday"}"#, "RFC 3339");
     check(
         r#"{"type":"get","id":"","path":"a/b"}"#,
         "id must have 1 to 128 bytes, not 0",

@@ -1,11 +1,11 @@
 //! What one side writes, the other reads as the same.
 
 use proptest::prelude::*;
-use wellspring_protocol::json::client::{self, FeedPart, ReceivedCommit, ServerMessage};
-use wellspring_protocol::json::{ClientMessage, feed};
+use wellspring_protocol::json::client::{self, Answer, FeedPart, ReceivedCommit, ServerMessage};
+use wellspring_protocol::json::{ClientMessage, feed, reply};
 use wellspring_types::feed::FeedMessage;
 
-use crate::samples::{any_client_message, any_feed_message};
+use crate::samples::{any_client_message, any_feed_message, any_history};
 
 /// A message as a client is to receive it.
 fn received(message: FeedMessage) -> FeedPart {
@@ -64,6 +64,13 @@ proptest! {
         prop_assert_eq!(texts.len(), 1);
         let expected = ServerMessage::Feed { id: Some(id), part: received(message) };
         prop_assert_eq!(ServerMessage::parse(texts[0].as_bytes()), Ok(expected), "{}", texts[0]);
+    }
+
+    #[test]
+    fn a_history_arrives_as_it_was_meant(page in any_history(), id in ".{1,8}") {
+        let text = reply::history_result(&id, &page);
+        let expected = ServerMessage::Result { id, answer: Answer::History(page) };
+        prop_assert_eq!(ServerMessage::parse(text.as_bytes()), Ok(expected), "{}", text);
     }
 
     #[test]

@@ -10,13 +10,14 @@ use wellspring_types::feed::{
     Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Known, Op, ResetReason,
     SubscribeRequest, View,
 };
-use wellspring_types::query::{OrderBy, Query};
+use wellspring_types::history::{DocumentVersion, HistoryPage, HistoryQuery};
+use wellspring_types::query::{Get, OrderBy, Query};
 use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
 };
 use wellspring_types::{
-    CollectionPath, Data, Document, DocumentPath, FieldPath, Filter, MutationId, Number, Object,
-    ResumeToken, Select, Sequence, Timestamp, Value,
+    At, CollectionPath, Data, Document, DocumentPath, FieldPath, Filter, MutationId, Number,
+    Object, ResumeToken, Select, Sequence, Timestamp, Value,
 };
 
 pub(crate) fn data(text: &str) -> Data {
@@ -199,19 +200,27 @@ pub(crate) fn any_commit_request() -> impl Strategy<Value = CommitRequest> {
         })
 }
 
+fn any_at() -> impl Strategy<Value = Option<At>> {
+    option::of(prop_oneof![
+        any::<u64>().prop_map(|seq| At::Sequence(Sequence(seq))),
+        any_token().prop_map(At::Token),
+        any_time().prop_map(At::Time),
+    ])
+}
+
 fn any_query() -> impl Strategy<Value = Query> {
     let order_by = ("-?", any_field())
         .prop_map(|(sign, field)| format!("{sign}{field}").parse::<OrderBy>().unwrap());
     let page = (vec(order_by, 0..3), 1_u32..=1000, option::of(".{0,6}"));
-    (any_collection(), any_filter(), any_select(), page).prop_map(
-        |(collection, filter, select, (order_by, limit, cursor))| Query {
+    (any_collection(), any_filter(), any_select(), page, any_at()).prop_map(
+        |(collection, filter, select, (order_by, limit, cursor), at)| Query {
             collection,
             filter,
             select,
             order_by,
             limit,
             cursor,
-            at: None,
+            at,
         },
     )
 }
@@ -268,7 +277,20 @@ pub(crate) fn any_client_message() -> impl Strategy<Value = ClientMessage> {
         }),
         (id(), any_commit_request())
             .prop_map(|(id, request)| ClientMessage::Commit { id, request }),
-        (id(), any_path()).prop_map(|(id, path)| ClientMessage::Get { id, path }),
+        (id(), any_path(), any_at()).prop_map(|(id, path, at)| ClientMessage::Get {
+            id,
+            get: Get { path, at },
+        }),
+        (id(), any_path(), 1_u32..=1000, option::of(".{0,6}")).prop_map(
+            |(id, path, limit, cursor)| ClientMessage::History {
+                id,
+                query: HistoryQuery {
+                    path,
+                    limit,
+                    cursor,
+                },
+            },
+        ),
         (id(), any_query()).prop_map(|(id, query)| ClientMessage::Query { id, query }),
         (id(), any_subscribe()).prop_map(|(id, request)| ClientMessage::Subscribe { id, request }),
         id().prop_map(|id| ClientMessage::Unsubscribe { id }),
@@ -291,6 +313,35 @@ pub(crate) fn any_document() -> impl Strategy<Value = Document> {
             updated_at,
             data,
         })
+}
+
+pub(crate) fn any_history() -> impl Strategy<Value = HistoryPage> {
+    let op = prop_oneof![Just(Op::Insert), Just(Op::Update), Just(Op::Delete)];
+    let actor = option::of(r#"[a-z"\\]{1,8}"#);
+    let version = (
+        (any_sequence(), any_time(), option::of(op)),
+        (option::of(any_data()), actor, any_mutation_id()),
+    );
+    let version =
+        version.prop_map(
+            |((version, time, op), (data, actor, mutation_id))| DocumentVersion {
+                version,
+                time,
+                op,
+                data,
+                actor: actor.map(Into::into),
+                mutation_id,
+            },
+        );
+    let page = (vec(version, 0..4), any_sequence());
+    (page, option::of(".{0,6}"), any::<bool>()).prop_map(|((versions, seq), cursor, truncated)| {
+        HistoryPage {
+            versions,
+            seq,
+            cursor,
+            truncated,
+        }
+    })
 }
 
 fn any_change() -> impl Strategy<Value = Change> {

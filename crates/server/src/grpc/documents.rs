@@ -6,16 +6,16 @@ use wellspring_protocol::pb::documents_server::Documents;
 use wellspring_protocol::pb::{
     CommitRequest, CommitResponse, ContentForm, CreateDocumentRequest, CreateDocumentResponse,
     DeleteDocumentRequest, DeleteDocumentResponse, GetDocumentRequest, GetDocumentResponse,
-    ListDocumentsRequest, ListDocumentsResponse, QueryRequest, QueryResponse,
-    UpdateDocumentRequest, UpdateDocumentResponse,
+    GetHistoryRequest, GetHistoryResponse, ListDocumentsRequest, ListDocumentsResponse,
+    QueryRequest, QueryResponse, UpdateDocumentRequest, UpdateDocumentResponse,
 };
-use wellspring_types::DocumentPath;
-use wellspring_types::query::{Page, Query};
+use wellspring_types::history::HistoryQuery;
+use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::CommitResult;
 
 use crate::commits;
-use crate::errors;
 use crate::ids::new_document_id;
+use crate::reads;
 use crate::shared::Shared;
 
 pub(super) struct DocumentsService(pub(super) Shared);
@@ -31,10 +31,7 @@ impl DocumentsService {
 
     async fn page_of(&self, query: Query) -> Result<Page, WireError> {
         let database = self.0.phase.database()?;
-        database
-            .query(query)
-            .await
-            .map_err(|error| errors::read(&error))
+        reads::query(&database, query).await
     }
 }
 
@@ -46,16 +43,22 @@ impl Documents for DocumentsService {
     ) -> Result<Response<GetDocumentResponse>, Status> {
         let request = request.into_inner();
         let form = ContentForm::of(request.format)?;
-        let path = DocumentPath::try_from(request)?;
+        let get = Get::try_from(request)?;
         let database = self.0.phase.database()?;
-        // The document is as it was at this sequence, or later.
-        let seq = database.visible();
-        let found = database
-            .get(&path)
-            .await
-            .map_err(|error| errors::read(&error))?;
-        let document = found.ok_or_else(|| errors::no_document(&path))?;
+        let (document, seq) = reads::get(&database, &get).await?;
         Ok(Response::new(GetDocumentResponse::of(&document, seq, form)))
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<GetHistoryRequest>,
+    ) -> Result<Response<GetHistoryResponse>, Status> {
+        let request = request.into_inner();
+        let form = ContentForm::of(request.format)?;
+        let query = HistoryQuery::try_from(request)?;
+        let database = self.0.phase.database()?;
+        let page = reads::history(&database, query).await?;
+        Ok(Response::new(GetHistoryResponse::of(page, form)))
     }
 
     async fn list_documents(

@@ -38,6 +38,15 @@ impl Address {
     }
 
     /// # Errors
+    /// If it is a collection's path.
+    pub(crate) fn document(self) -> Result<DocumentPath, WireError> {
+        match self {
+            Address::Document(path) => Ok(path),
+            Address::Collection(path) => Ok(path.as_str().parse::<DocumentPath>()?),
+        }
+    }
+
+    /// # Errors
     /// If it is a document's path.
     pub(crate) fn collection(self) -> Result<CollectionPath, WireError> {
         match self {

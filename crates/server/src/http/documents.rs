@@ -10,7 +10,7 @@ use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::reply;
 use wellspring_protocol::request;
 use wellspring_types::limits::REQUEST_BYTES_MAX;
-use wellspring_types::query::Query;
+use wellspring_types::query::{Get, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Precondition, Write};
 use wellspring_types::{CollectionPath, Data, DocumentPath, Filter, MutationId, Value, json};
 
@@ -24,6 +24,7 @@ use crate::commits;
 use crate::errors;
 use crate::ids::new_document_id;
 use crate::metrics::Metrics;
+use crate::reads;
 use crate::shared::Shared;
 
 const PREFIX: &str = "/v1/documents/";
@@ -36,7 +37,7 @@ pub(super) async fn get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     match Address::after(PREFIX, uri.path())? {
-        Address::Document(path) => get_document(&shared, &uri, &headers, &path).await,
+        Address::Document(path) => get_document(&shared, &uri, &headers, path).await,
         Address::Collection(path) => list(&shared, &uri, path).await,
     }
 }
@@ -45,15 +46,15 @@ async fn get_document(
     shared: &Shared,
     uri: &Uri,
     headers: &HeaderMap,
-    path: &DocumentPath,
+    path: DocumentPath,
 ) -> Result<Response, Problem> {
-    Parameters::read(uri.query(), &[])?;
+    let parameters = Parameters::read(uri.query(), &["at"])?;
+    let get = Get {
+        path,
+        at: parameters.parsed("at")?,
+    };
     let database = shared.phase.database()?;
-    let found = database
-        .get(path)
-        .await
-        .map_err(|error| errors::read(&error))?;
-    let document = found.ok_or_else(|| errors::no_document(path))?;
+    let (document, _seq) = reads::get(&database, &get).await?;
     let tag = etag(document.version);
     let mut response = if is_known(headers, document.version)? {
         let mut response = StatusCode::NOT_MODIFIED.into_response();
@@ -69,7 +70,7 @@ async fn get_document(
 }
 
 async fn list(shared: &Shared, uri: &Uri, collection: CollectionPath) -> Result<Response, Problem> {
-    let known = ["where", "select", "order_by", "limit", "cursor"];
+    let known = ["where", "select", "order_by", "limit", "cursor", "at"];
     let parameters = Parameters::read(uri.query(), &known)?;
     let select = parameters.list("select");
     let query = Query {
@@ -83,13 +84,10 @@ async fn list(shared: &Shared, uri: &Uri, collection: CollectionPath) -> Result<
         order_by: request::order_by(parameters.list("order_by"))?,
         limit: request::page_limit(parameters.parsed("limit")?)?,
         cursor: parameters.text("cursor").map(str::to_owned),
-        at: None,
+        at: parameters.parsed("at")?,
     };
     let database = shared.phase.database()?;
-    let page = database
-        .query(query)
-        .await
-        .map_err(|error| errors::read(&error))?;
+    let page = reads::query(&database, query).await?;
     Ok(json(reply::page_body(&page)))
 }
 

@@ -8,7 +8,7 @@ use super::body;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::reply::json;
-use crate::errors;
+use crate::reads;
 use crate::shared::Shared;
 
 pub(super) async fn post(
@@ -20,9 +20,6 @@ pub(super) async fn post(
     let body = body::read_json(&parts.headers, body, shared.body_timeout()).await?;
     let query = parse_query(&body)?;
     let database = shared.phase.database()?;
-    let page = database
-        .query(query)
-        .await
-        .map_err(|error| errors::read(&error))?;
+    let page = reads::query(&database, query).await?;
     Ok(json(reply::page_body(&page)))
 }

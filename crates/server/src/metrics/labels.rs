@@ -23,6 +23,8 @@ pub(crate) enum Route {
     Write,
     Commit,
     Query,
+    /// The versions of one document.
+    History,
     /// A page of the feed. It may wait for one.
     Poll,
     /// A subscription; served once it is accepted.
@@ -76,6 +78,7 @@ impl Route {
             "/v1/query" => Route::Query,
             "/v1/ws" => Route::Connect,
             "/healthz" | "/readyz" => Route::Health,
+            _ if path.starts_with("/v1/history/") => Route::History,
             _ if path.starts_with("/v1/changes/") && is_stream => Route::Subscribe,
             _ if path.starts_with("/v1/changes/") => Route::Poll,
             _ => Route::Other,
@@ -86,6 +89,7 @@ impl Route {
     pub(crate) fn of_grpc(path: &str) -> Route {
         match path {
             "/wellspring.v1.Documents/GetDocument" => Route::Get,
+            "/wellspring.v1.Documents/GetHistory" => Route::History,
             "/wellspring.v1.Documents/ListDocuments" => Route::List,
             "/wellspring.v1.Documents/CreateDocument"
             | "/wellspring.v1.Documents/UpdateDocument"
@@ -105,6 +109,7 @@ impl Route {
             Route::Write => "write",
             Route::Commit => "commit",
             Route::Query => "query",
+            Route::History => "history",
             Route::Poll => "poll",
             Route::Subscribe => "subscribe",
             Route::Connect => "connect",
@@ -190,6 +195,7 @@ mod tests {
         assert_eq!(route(Method::GET, "/v1/documents/rooms"), Route::List);
         assert_eq!(route(Method::PUT, "/v1/documents/rooms/1"), Route::Write);
         assert_eq!(route(Method::POST, "/v1/documents/rooms"), Route::Write);
+        assert_eq!(route(Method::GET, "/v1/history/rooms/1"), Route::History);
         assert_eq!(route(Method::GET, "/v1/changes/rooms"), Route::Poll);
         assert_eq!(route(Method::GET, "/v1/whatever/else"), Route::Other);
         let stream = Route::of_http(&Method::GET, "/v1/changes/rooms", true);

@@ -12,7 +12,7 @@ use wellspring_protocol::json::{ClientMessage, RequestError, reply};
 use super::framing::text;
 use crate::metrics::{Metrics, Outcome, Route, Transport};
 use crate::session::{Answer, Command, Framed};
-use crate::{commits, errors};
+use crate::{commits, reads};
 
 /// Makes a command of what was received.
 pub(super) fn command(
@@ -78,25 +78,26 @@ fn of_message(message: ClientMessage, database: Database, metrics: Metrics) -> C
             };
             answered(&id, Route::Commit, &metrics, commit).await
         })),
-        ClientMessage::Get { id, path } => Command::Request(Box::pin(async move {
-            let get = async {
-                // The document is as it was at this sequence, or later.
-                let seq = database.visible();
-                match database.get(&path).await {
-                    Ok(Some(found)) => Ok(done(text(reply::document_result(&id, seq, &found)))),
-                    Ok(None) => Err(errors::no_document(&path)),
-                    Err(error) => Err(errors::read(&error)),
-                }
+        ClientMessage::Get { id, get } => Command::Request(Box::pin(async move {
+            let work = async {
+                let (found, seq) = reads::get(&database, &get).await?;
+                Ok(done(text(reply::document_result(&id, seq, &found))))
             };
-            answered(&id, Route::Get, &metrics, get).await
+            answered(&id, Route::Get, &metrics, work).await
         })),
         ClientMessage::Query { id, query } => Command::Request(Box::pin(async move {
-            let query = async {
-                let page = database.query(query).await;
-                let page = page.map_err(|error| errors::read(&error))?;
+            let work = async {
+                let page = reads::query(&database, query).await?;
                 Ok(done(text(reply::page_result(&id, &page))))
             };
-            answered(&id, Route::Query, &metrics, query).await
+            answered(&id, Route::Query, &metrics, work).await
+        })),
+        ClientMessage::History { id, query } => Command::Request(Box::pin(async move {
+            let work = async {
+                let page = reads::history(&database, query).await?;
+                Ok(done(text(reply::history_result(&id, &page))))
+            };
+            answered(&id, Route::History, &metrics, work).await
         })),
     }
 }

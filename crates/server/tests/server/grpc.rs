@@ -56,7 +56,7 @@ async fn documents_are_written_and_read() {
         .into_inner();
     let get = GetDocumentRequest {
         path: "rooms/1".into(),
-        format: 0,
+        ..GetDocumentRequest::default()
     };
     let got = documents
         .get_document(get)
@@ -106,7 +106,7 @@ async fn errors_carry_the_code_of_the_table() {
     let mut documents = DocumentsClient::new(channel(&server).await);
     let get = GetDocumentRequest {
         path: "rooms/1".into(),
-        format: 0,
+        ..GetDocumentRequest::default()
     };
     let missing = documents.get_document(get).await.unwrap_err();
     assert_eq!(code(&missing), (Code::NotFound, "not_found".into()));

@@ -17,6 +17,7 @@ mod life;
 mod log_level;
 mod metrics;
 mod origins;
+mod past;
 mod rest;
 mod slow;
 mod support;

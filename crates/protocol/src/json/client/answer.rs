@@ -1,10 +1,11 @@
 //! What a server sends on a WebSocket.
 
+use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Epoch, ResumeToken, Sequence, Value, json};
 
-use super::feed::{FeedPart, read_feed};
+use super::feed::{FeedPart, read_feed, read_op};
 use super::lenient::{Members, ReadError, parsed_all, read_document, read_documents};
 use crate::error::WireError;
 use crate::json::reply::{Welcome, WelcomeLimits};
@@ -78,6 +79,8 @@ pub enum Answer {
     },
     /// Of a query.
     Page(Page),
+    /// Of a document's history.
+    History(HistoryPage),
     /// Of a request that only succeeds.
     Done {
         /// As of this sequence.
@@ -169,6 +172,15 @@ fn read_answer(members: Members<'_>) -> Result<Answer, ReadError> {
             cursor: members.optional_string("cursor"),
         }));
     }
+    if members.optional("versions").is_some() {
+        let versions = members.array("versions")?.iter().map(read_version);
+        return Ok(Answer::History(HistoryPage {
+            versions: versions.collect::<Result<_, ReadError>>()?,
+            seq,
+            cursor: members.optional_string("cursor"),
+            truncated: members.flag("truncated"),
+        }));
+    }
     match members.optional("document") {
         Some(document) => Ok(Answer::Document {
             seq,
@@ -176,6 +188,20 @@ fn read_answer(members: Members<'_>) -> Result<Answer, ReadError> {
         }),
         None => Ok(Answer::Done { seq }),
     }
+}
+
+fn read_version(value: &Value) -> Result<DocumentVersion, ReadError> {
+    let members = Members::of(value)?;
+    Ok(DocumentVersion {
+        version: members.sequence("version")?,
+        time: members.time("time")?,
+        op: members.optional_text("op").map(read_op).transpose()?,
+        data: members.optional_data("data")?,
+        actor: members.optional_text("actor").map(Into::into),
+        mutation_id: members
+            .optional_text("mutation_id")
+            .and_then(|text| text.parse().ok()),
+    })
 }
 
 fn read_error(members: Members<'_>) -> Result<WireError, ReadError> {

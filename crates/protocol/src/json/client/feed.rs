@@ -155,7 +155,7 @@ fn read_how(name: &str) -> Result<How, ReadError> {
 }
 
 /// Every op that there will be describes an effect on the view, and there are no others.
-fn read_op(name: &str) -> Result<Op, ReadError> {
+pub(super) fn read_op(name: &str) -> Result<Op, ReadError> {
     match name {
         "insert" => Ok(Op::Insert),
         "update" => Ok(Op::Update),

@@ -1,13 +1,14 @@
 //! Requests, as a client writes them.
 
 use wellspring_types::feed::{From, Known, SubscribeRequest};
+use wellspring_types::history::HistoryQuery;
 use wellspring_types::json::write_string;
 use wellspring_types::limits::{CHECKPOINT_INTERVAL_MS, PAGE_DOCUMENTS_DEFAULT};
 use wellspring_types::query::Query;
 use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
 };
-use wellspring_types::{Data, Filter, Select, Value};
+use wellspring_types::{At, Data, Filter, Select, Value};
 
 use crate::json::text::{begin, push, push_list, push_text_member, push_time};
 use crate::json::{ClientMessage, Hello};
@@ -18,11 +19,13 @@ pub fn write(message: &ClientMessage) -> String {
     let mut out = match message {
         ClientMessage::Hello(hello) => hello_text(hello),
         ClientMessage::Commit { id, request } => commit_text(id, request),
-        ClientMessage::Get { id, path } => {
+        ClientMessage::Get { id, get } => {
             let mut out = begin("get", Some(id));
-            push_text_member(&mut out, "path", path.as_str());
+            push_text_member(&mut out, "path", get.path.as_str());
+            push_at(&mut out, get.at.as_ref());
             out
         }
+        ClientMessage::History { id, query } => history_text(id, query),
         ClientMessage::Query { id, query } => query_text(id, query),
         ClientMessage::Subscribe { id, request } => subscribe_text(id, request),
         ClientMessage::Unsubscribe { id } => begin("unsubscribe", Some(id)),
@@ -166,13 +169,42 @@ fn query_text(id: &str, query: &Query) -> String {
             write_string(out, &key.to_string())
         });
     }
-    if query.limit != PAGE_DOCUMENTS_DEFAULT {
-        push(&mut out, format_args!(",\"limit\":{}", query.limit));
-    }
-    if let Some(cursor) = &query.cursor {
-        push_text_member(&mut out, "cursor", cursor);
-    }
+    push_page(&mut out, query.limit, query.cursor.as_deref());
+    push_at(&mut out, query.at.as_ref());
     out
+}
+
+fn history_text(id: &str, query: &HistoryQuery) -> String {
+    let mut out = begin("history", Some(id));
+    push_text_member(&mut out, "path", query.path.as_str());
+    push_page(&mut out, query.limit, query.cursor.as_deref());
+    out
+}
+
+fn push_page(out: &mut String, limit: u32, cursor: Option<&str>) {
+    if limit != PAGE_DOCUMENTS_DEFAULT {
+        push(out, format_args!(",\"limit\":{limit}"));
+    }
+    if let Some(cursor) = cursor {
+        push_text_member(out, "cursor", cursor);
+    }
+}
+
+fn push_at(out: &mut String, at: Option<&At>) {
+    let Some(at) = at else { return };
+    out.push_str(",\"at\":{");
+    match at {
+        At::Sequence(sequence) => push(out, format_args!("\"seq\":{sequence}")),
+        At::Token(token) => {
+            out.push_str("\"token\":");
+            write_string(out, token.as_str());
+        }
+        At::Time(time) => {
+            out.push_str("\"time\":");
+            push_time(out, *time);
+        }
+    }
+    out.push('}');
 }
 
 fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
