@@ -4,8 +4,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
-    backup, commit, completions, delete, demo, export, get, import, put, query, restore, serve,
-    tail, verify,
+    backup, commit, completions, delete, demo, export, get, history, import, put, query, restore,
+    serve, tail, verify,
 };
 use crate::failure::EXIT_STATUSES;
 
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Export(export::Export),
     /// Read a document.
     Get(get::Get),
+    /// Read the versions of a document, newest first.
+    History(history::History),
     /// Create or replace a document.
     Put(put::Put),
     /// Remove a document.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use wellspring_protocol::json::reply::document_body;
-use wellspring_types::{CollectionPath, Filter};
+use wellspring_types::query::Query;
+use wellspring_types::{At, CollectionPath, Filter};
 
 use super::pages::{Pages, whole};
 use crate::arguments::Target;
@@ -27,6 +28,9 @@ pub(crate) struct Export {
     /// Only documents that match this filter, such as `{"open":true}`.
     #[arg(long = "where", value_name = "JSON", value_parser = Filter::parse)]
     filter: Option<Filter>,
+    /// As of a sequence, a time like 2026-11-24T09:00:00Z, or a token.
+    #[arg(long, value_name = "WHEN")]
+    at: Option<At>,
 }
 
 impl Export {
@@ -36,7 +40,11 @@ impl Export {
             _ => Sink::Output(Output::new()),
         };
         let client = connect(target).await?;
-        let mut pages = Pages::new(&client, whole(self.collection.clone(), self.filter, None));
+        let query = Query {
+            at: self.at,
+            ..whole(self.collection.clone(), self.filter, None)
+        };
+        let mut pages = Pages::new(&client, query);
         let (mut written, mut seq) = (0_u64, 0);
         while let Some(page) = pages.next().await? {
             for document in &page.documents {

@@ -7,6 +7,7 @@ pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod get;
+pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod put;
 pub(crate) mod query;
@@ -35,6 +36,7 @@ pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), F
         Command::Import(command) => command.run(&target).await,
         Command::Export(command) => command.run(&target).await,
         Command::Get(command) => command.run(&target).await,
+        Command::History(command) => command.run(&target).await,
         Command::Put(command) => command.run(&target).await,
         Command::Delete(command) => command.run(&target).await,
         Command::Query(command) => command.run(&target).await,

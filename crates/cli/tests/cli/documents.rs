@@ -44,6 +44,49 @@ fn put_get_and_delete_with_their_exit_statuses() {
 }
 
 #[test]
+fn the_past_is_read_by_at_and_told_by_history() {
+    let server = Server::start();
+    for n in 1..=2 {
+        server.run(["put", "rooms/42", &format!("{{\"n\":{n}}}")]);
+    }
+    server.run(["delete", "rooms/42"]);
+    let first = server.run(["get", "rooms/42", "--at", "1"]);
+    assert_eq!((first.status, first.stdout.as_str()), (0, "{\"n\":1}\n"));
+    assert_eq!(server.run(["get", "rooms/42", "--at", "3"]).status, 3);
+    let ahead = server.run(["get", "rooms/42", "--at", "4"]);
+    assert_eq!(ahead.status, 2);
+    assert_eq!(
+        ahead.stderr,
+        "error: sequence 4 is ahead of the last commit, 3\n"
+    );
+    assert_eq!(server.run(["get", "rooms/42", "--at", "4x"]).status, 2);
+
+    let found = server.run(["query", "rooms", "--at", "2"]).stdout;
+    assert!(found.contains(r#""version":2,"#), "{found}");
+    let early = server.run(["query", "rooms", "--at", "1970-01-01T00:00:00Z"]);
+    assert_eq!((early.status, early.stdout.as_str()), (0, ""));
+    let exported = server.run(["export", "rooms", "--at", "2"]);
+    assert_eq!(exported.stdout, found);
+    assert_eq!(exported.stderr, "exported 1 document of rooms as of 2\n");
+
+    let history = server.run(["history", "rooms/42"]);
+    let lines: Vec<_> = history.stdout.lines().collect();
+    assert_eq!(lines.len(), 3);
+    assert!(
+        lines[0].starts_with(r#"{"version":3,"time":"#),
+        "{}",
+        history.stdout
+    );
+    assert!(lines[0].ends_with(r#""op":"delete"}"#));
+    assert!(lines[1].ends_with(r#""op":"update","data":{"n":2}}"#));
+    assert!(lines[2].ends_with(r#""op":"insert","data":{"n":1}}"#));
+    assert_eq!(history.stderr, "");
+    let newest = server.run(["history", "rooms/42", "--limit", "1"]);
+    assert_eq!(newest.stdout.lines().count(), 1);
+    assert_eq!(newest.stderr, "there may be more: see --limit and --all\n");
+}
+
+#[test]
 fn wrong_usage_is_exit_status_2() {
     let server = Server::start();
     assert_eq!(

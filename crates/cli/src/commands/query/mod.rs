@@ -6,7 +6,7 @@ use clap::Args;
 use wellspring_protocol::json::reply::document_body;
 use wellspring_types::limits::{PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX};
 use wellspring_types::query::{OrderBy, Query as Request};
-use wellspring_types::{CollectionPath, Document, FieldPath, Filter, Select};
+use wellspring_types::{At, CollectionPath, Document, FieldPath, Filter, Select};
 
 use super::pages::Pages;
 use crate::arguments::Target;
@@ -44,6 +44,9 @@ pub(crate) struct Query {
     /// All documents, however many.
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// As of a sequence, a time like 2026-11-24T09:00:00Z, or a token.
+    #[arg(long, value_name = "WHEN")]
+    at: Option<At>,
     /// One document a line, with its envelope.
     #[arg(long)]
     json: bool,
@@ -109,7 +112,7 @@ impl Query {
             order_by: self.order_by.clone(),
             limit: page,
             cursor: None,
-            at: None,
+            at: self.at.clone(),
         })
     }
 }
