@@ -35,6 +35,13 @@ impl Default for Scene {
 }
 
 impl Scene {
+    /// Subscriptions begin in so many ways, in turn; these are two of them.
+    pub const KINDS: usize = 3;
+    /// With a snapshot.
+    pub const FROM_SNAPSHOT: usize = 1;
+    /// At the beginning of the log.
+    pub const FROM_BEGINNING: usize = 2;
+
     /// The database's directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
@@ -127,7 +134,7 @@ fn newest_snapshot(
 /// Views of many kinds, one for each subscription.
 pub fn request(number: usize) -> SubscribeRequest {
     let collection = COLLECTIONS[number % 2].parse().unwrap();
-    let from = [From::Now, From::Snapshot, From::Beginning][number % 3].clone();
+    let from = [From::Now, From::Snapshot, From::Beginning][number % Scene::KINDS].clone();
     let mut request = SubscribeRequest::new(collection, from);
     let filter = [
         None,

@@ -29,6 +29,8 @@ pub enum Answer {
     Acknowledged(Sequence),
     /// It is not, and will not be.
     Refused,
+    /// As before, as the database takes no commits now.
+    ReadOnly,
     /// Nobody knows.
     Unknown,
 }
@@ -52,6 +54,7 @@ impl Port for Database {
             Err(CommitError::Closed | CommitError::OutcomeUnknown | CommitError::StoreFailed) => {
                 Answer::Unknown
             }
+            Err(CommitError::ReadOnly(_)) => Answer::ReadOnly,
             Err(_) => Answer::Refused,
         }
     }
@@ -70,6 +73,7 @@ impl Port for Client {
             Ok(result) => Answer::Acknowledged(result.seq),
             Err(RequestError::Refused(error)) => match error.code {
                 Code::AlreadyExists | Code::NotFound | Code::PreconditionFailed => Answer::Refused,
+                Code::ReadOnly => Answer::ReadOnly,
                 _ => Answer::Unknown,
             },
             Err(_) => Answer::Unknown,
@@ -109,7 +113,7 @@ pub struct Writer {
     documents: u64,
     random: Random,
     number: u64,
-    /// What nobody knows the outcome of.
+    /// What nobody knows the outcome of, or could not be taken.
     unanswered: Option<(String, CommitRequest)>,
 }
 
@@ -155,13 +159,15 @@ impl Writer {
                         acknowledged.fetch_add(1, Ordering::Relaxed);
                     }
                     Answer::Refused => {}
+                    Answer::ReadOnly => tokio::time::sleep(ASK_AGAIN).await,
                     Answer::Unknown => break,
                 }
             }
         }
     }
 
-    /// Sends a commit; or once more the one before, of which nobody knows what became.
+    /// Sends a commit; or once more the one before, if nobody knows what became of it, or the
+    /// database did not take any.
     async fn write_once(&mut self, port: &impl Port) -> Answer {
         let again = self.unanswered.take().filter(|_| self.random.below(2) == 0);
         let (op_id, request) = match again {
@@ -180,7 +186,7 @@ impl Writer {
                 let refused = matches!(repeated, Answer::Refused);
                 assert!(!refused, "a repeat of {op_id} was refused");
             }
-            Answer::Unknown => self.unanswered = Some((op_id, request)),
+            Answer::Unknown | Answer::ReadOnly => self.unanswered = Some((op_id, request)),
             _ => {}
         }
         answer
@@ -191,7 +197,7 @@ impl Writer {
         let answer = port.commit(request.clone()).await;
         match answer {
             Answer::Acknowledged(seq) => pending.acknowledged(seq),
-            Answer::Refused => pending.refused(),
+            Answer::Refused | Answer::ReadOnly => pending.refused(),
             Answer::Unknown => pending.unknown(),
         }
         answer

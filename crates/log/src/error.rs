@@ -290,7 +290,7 @@ pub enum CloseError {
 
 /// A failed operation on disk.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {}", file.display())]
+#[error("cannot {operation} {}: {source}", file.display())]
 pub struct IoError {
     /// What was tried.
     pub operation: crate::Operation,

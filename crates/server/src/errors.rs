@@ -41,6 +41,7 @@ pub(crate) fn commit(error: &CommitError) -> WireError {
         CommitError::MutationIdReused { .. } => told(Code::MutationIdReused),
         CommitError::ReadOnly(_) => told(Code::ReadOnly).after_ms(READ_ONLY_AFTER_MS),
         CommitError::OutcomeUnknown | CommitError::Closed => told(Code::Unavailable),
+        CommitError::StoreFailed => store_failed(error),
         CommitError::NoWrites
         | CommitError::Reserved { .. }
         | CommitError::PathTwice { .. }
@@ -62,8 +63,17 @@ pub(crate) fn read(error: &ReadError) -> WireError {
         ReadError::TooLong { .. } => told(Code::LimitExceeded),
         ReadError::TooMuchChanged => told(Code::Overloaded),
         ReadError::Cancelled => told(Code::Unavailable),
+        ReadError::Store(_) => store_failed(error),
         other => internal(other),
     }
+}
+
+/// The store cannot be read, as after its disk has failed: that is no defect of the server, and another
+/// attempt is worth it once the server was started again.
+fn store_failed(error: &(dyn std::error::Error + 'static)) -> WireError {
+    error!(error, "the store could not be read; start the server again");
+    let told = "what is stored cannot be read until the server is started again";
+    WireError::new(Code::Unavailable, told)
 }
 
 fn token(error: &TokenError) -> WireError {
@@ -105,4 +115,15 @@ pub(crate) fn subscription(error: &SubscriptionError) -> WireError {
 pub(crate) fn no_document(path: &DocumentPath) -> WireError {
     let told = format!("{path} does not exist");
     WireError::new(Code::NotFound, told).detail("path", path.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_cannot_be_read_is_no_defect_of_the_server() {
+        let told = commit(&CommitError::StoreFailed);
+        assert_eq!(told.code, Code::Unavailable);
+    }
 }

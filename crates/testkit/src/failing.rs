@@ -15,8 +15,10 @@ pub enum Fate {
     Done,
     /// It is not done, and fails.
     Fails,
-    /// It is a write, and fails after so many bytes.
+    /// It is a write, and fails after so many bytes, as on a full disk.
     Short(usize),
+    /// It is not done, as the disk is full.
+    Full,
 }
 
 type Hook = dyn Fn(Operation, &Path) -> Fate + Send + Sync;
@@ -34,7 +36,8 @@ impl FailingFileSystem {
     fn ask(&self, operation: Operation, path: &Path) -> io::Result<()> {
         match (self.0)(operation, path) {
             Fate::Done => Ok(()),
-            Fate::Fails | Fate::Short(_) => Err(failure()),
+            Fate::Fails => Err(failure()),
+            Fate::Short(_) | Fate::Full => Err(io::ErrorKind::StorageFull.into()),
         }
     }
 }
@@ -136,10 +139,11 @@ impl OpenFile for FailingFile {
         match (self.system.0)(Operation::Write, &self.path) {
             Fate::Done => self.file.write_at(offset, content),
             Fate::Fails => Err(failure()),
+            Fate::Full => Err(io::ErrorKind::StorageFull.into()),
             Fate::Short(bytes) => {
                 let written = &content[..content.len().min(bytes)];
                 self.file.write_at(offset, written)?;
-                Err(failure())
+                Err(io::ErrorKind::StorageFull.into())
             }
         }
     }

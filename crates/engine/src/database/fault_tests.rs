@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use wellspring_log::{Faults, Log, Operation, Witnesses};
 use wellspring_store::{
@@ -18,7 +18,7 @@ use wellspring_types::{CollectionId, CollectionPath, Data, Document, DocumentPat
 use super::start::start;
 use super::{CloseError, Database};
 use crate::commit::CommitError;
-use crate::health::{Health, ReadOnlyReason};
+use crate::health::{Condition, Health, ReadOnlyReason};
 use crate::open::{self, Meta, OpenError};
 use crate::options::Options;
 
@@ -29,6 +29,8 @@ struct FailingStore {
     panics: bool,
     /// Whether a scrub finds something else than was applied.
     is_wrong: bool,
+    /// Whether a scrub gets on.
+    may_scrub: Arc<AtomicBool>,
     /// Pages whose documents are all deleted while they are read.
     empty_pages: AtomicUsize,
     on_close: Box<dyn Fn() -> Result<(), StoreError> + Send + Sync>,
@@ -41,6 +43,7 @@ impl Default for FailingStore {
             fails: Arc::default(),
             panics: false,
             is_wrong: false,
+            may_scrub: Arc::new(AtomicBool::new(true)),
             empty_pages: AtomicUsize::new(0),
             on_close: Box::new(|| Ok(())),
         }
@@ -100,6 +103,12 @@ impl Store for FailingStore {
     }
 
     fn scrub_until(&self, stop: &AtomicBool) -> Result<Scrub, StoreError> {
+        while !self.may_scrub.load(Ordering::Acquire) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(StoreError::Stopped);
+            }
+            std::thread::yield_now();
+        }
         if self.is_wrong {
             return Err(StoreError::Wrong);
         }
@@ -249,12 +258,11 @@ fn with_failing_log(
 ) -> Result<Database, OpenError> {
     let mut opened = open::open(options, &mut |_| {})?;
     if let Some(store) = store {
+        opened.unscrubbed = store.is_wrong;
         opened.store = Box::new(store);
     }
-    let log_epoch = opened.meta.meta().log_epoch;
-    let mut log_options = wellspring_log::Options::new(options.data_dir.join("log"), log_epoch);
     let fails = Arc::clone(fails);
-    log_options.faults = Faults::new(move |what, _path| {
+    let faults = Faults::new(move |what, _path| {
         let hit = what == operation && fails.load(Ordering::Acquire);
         if hit {
             Err(io::Error::other("the disk failed"))
@@ -262,6 +270,17 @@ fn with_failing_log(
             Ok(())
         }
     });
+    with_faults(opened, options, faults)
+}
+
+fn with_faults(
+    mut opened: open::Opened,
+    options: &Options,
+    faults: Faults,
+) -> Result<Database, OpenError> {
+    let log_epoch = opened.meta.meta().log_epoch;
+    let mut log_options = wellspring_log::Options::new(options.data_dir.join("log"), log_epoch);
+    log_options.faults = faults;
     opened.log = Log::open(log_options, Witnesses::default())?;
     start(opened, options.clone())
 }
@@ -307,6 +326,98 @@ async fn a_failed_write_or_sync_leaves_the_outcome_unknown_and_the_rest_readable
         assert_eq!(database.visible().0, found as u64);
         set(&database, "rooms/3", "{}").await.unwrap();
     }
+}
+
+/// A commit with a mutation id, which can be sent again.
+fn repeatable(id: &str) -> CommitRequest {
+    let write = Write::set(path(&format!("rooms/{id}")), Data::parse(b"{}").unwrap());
+    CommitRequest {
+        mutation_id: Some(id.parse().unwrap()),
+        ..CommitRequest::of(vec![write])
+    }
+}
+
+/// What a client may be told that sends again what it was told about before: the same, or that it is
+/// still unknown; never that it is refused, as it may be there after the next opening.
+async fn assert_repeats_are_told_the_truth(database: &Database, reason: ReadOnlyReason) {
+    assert_eq!(database.health(), Health::ReadOnly(reason));
+    for _ in 0..2 {
+        let first = database.commit(repeatable("acknowledged")).await.unwrap();
+        assert_eq!(first.seq, Sequence(1));
+        let unknown = database.commit(repeatable("unknown")).await.unwrap_err();
+        assert_eq!(unknown, CommitError::OutcomeUnknown);
+        let refused = database.commit(repeatable("new")).await.unwrap_err();
+        assert_eq!(refused, CommitError::ReadOnly(reason));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_a_commit_that_may_be_there_is_not_refused() {
+    for panics in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(directory.path());
+        let fails = Arc::new(AtomicBool::new(false));
+        let failing = Arc::clone(&fails);
+        let faults = Faults::new(move |operation, _path| {
+            if operation != Operation::Sync || !failing.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            assert!(!panics, "as told");
+            Err(io::Error::other("the disk failed"))
+        });
+        let opened = open::open(&options, &mut |_| {}).unwrap();
+        let database = with_faults(opened, &options, faults).unwrap();
+        database.commit(repeatable("acknowledged")).await.unwrap();
+        fails.store(true, Ordering::Release);
+        let unknown = database.commit(repeatable("unknown")).await.unwrap_err();
+        assert_eq!(unknown, CommitError::OutcomeUnknown);
+        let reason = match panics {
+            true => ReadOnlyReason::WriterFailed,
+            false => ReadOnlyReason::LogFailed,
+        };
+        assert_repeats_are_told_the_truth(&database, reason).await;
+        database.close().await.unwrap_err();
+        drop(database);
+
+        // It was written, and only its sync had failed.
+        let database = Database::open(options, &mut |_| {}).unwrap();
+        let found = database.commit(repeatable("unknown")).await.unwrap();
+        assert_eq!(found.seq, Sequence(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_of_a_commit_that_was_lost_after_the_store_had_failed_is_not_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = options(directory.path());
+    let store = FailingStore {
+        is_wrong: true,
+        may_scrub: Arc::new(AtomicBool::new(false)),
+        ..FailingStore::default()
+    };
+    let may_scrub = Arc::clone(&store.may_scrub);
+    let mut opened = open::open(&options, &mut |_| {}).unwrap();
+    opened.unscrubbed = true;
+    opened.store = Box::new(store);
+    let condition: Arc<OnceLock<Arc<Condition>>> = Arc::default();
+    let of_database = Arc::clone(&condition);
+    let faults = Faults::new(move |operation, _path| {
+        let Some(condition) = of_database.get().filter(|_| operation == Operation::Write) else {
+            return Ok(());
+        };
+        // The store fails while the group is being written, and then that fails too.
+        may_scrub.store(true, Ordering::Release);
+        while condition.read_only().is_none() {
+            std::thread::yield_now();
+        }
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    });
+    let database = with_faults(opened, &options, faults).unwrap();
+    database.commit(repeatable("acknowledged")).await.unwrap();
+    condition.set(Arc::clone(&database.inner.condition)).ok();
+    let unknown = database.commit(repeatable("unknown")).await.unwrap_err();
+    assert_eq!(unknown, CommitError::OutcomeUnknown);
+    assert_repeats_are_told_the_truth(&database, ReadOnlyReason::StoreFailed).await;
 }
 
 /// Whether the next opening trusts the store that is there.

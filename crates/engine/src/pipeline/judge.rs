@@ -41,6 +41,13 @@ pub(super) struct Staged {
     collections: HashMap<CollectionPath, CollectionId>,
 }
 
+impl Staged {
+    /// Whether a commit that was accepted is one of these, and not of an earlier group.
+    pub(super) fn holds(&self, seq: Sequence) -> bool {
+        self.commits.first().is_some_and(|first| seq >= first.seq)
+    }
+}
+
 impl Judge {
     /// Accepts the command into `staged`, or refuses it, or recognises it as a repeat: then the
     /// first result is returned again and nothing is staged.

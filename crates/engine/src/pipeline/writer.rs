@@ -66,7 +66,7 @@ pub(crate) struct Writer {
     space: Space,
     overlay_bytes_max: usize,
     counters: Arc<WriterCounters>,
-    /// Whether it has left what it was doing: nothing here is to be relied on then.
+    /// Whether it has left what it was doing: nothing here is to be changed then.
     has_panicked: bool,
 }
 
@@ -86,9 +86,12 @@ impl Worker for Writer {
         }
         match self.commands.next(patience) {
             Next::Found(ordered) if self.has_panicked => {
-                // Nothing was done for it.
-                let refused = CommitError::ReadOnly(ReadOnlyReason::WriterFailed);
-                ordered.answer.send(Err(refused)).ok();
+                let told = catch_unwind(AssertUnwindSafe(|| {
+                    let reason = ReadOnlyReason::WriterFailed;
+                    self.refuse(reason, &Staged::default(), &ordered.command)
+                }));
+                let told = told.unwrap_or(Err(CommitError::OutcomeUnknown));
+                ordered.answer.send(told).ok();
             }
             Next::Found(first) => self.group(first),
             Next::Nothing => return Turn::Idle,
@@ -194,15 +197,21 @@ impl Writer {
             Some(ReadOnlyReason::DiskFull) if command.frees_space => {
                 self.judge.judge(staged, command)
             }
-            // What was remembered last may be what the log has lost.
-            Some(ReadOnlyReason::LogFailed) => {
-                Err(CommitError::ReadOnly(ReadOnlyReason::LogFailed))
-            }
-            // A repeat is told what it was told before: nothing has to be written for it.
-            Some(reason) => match self.judge.first_result(command) {
-                Ok(first) => first.ok_or(CommitError::ReadOnly(reason)),
-                Err(reused) => Err(reused),
-            },
+            Some(reason) => self.refuse(reason, staged, command),
+        }
+    }
+
+    /// What a command is told while none is taken. A repeat is told what it was told before: nothing
+    /// has to be written for it.
+    fn refuse(&self, reason: ReadOnlyReason, staged: &Staged, command: &Command) -> Verdict {
+        let first = self.judge.first_result(command)?;
+        let first = first.ok_or(CommitError::ReadOnly(reason))?;
+        let is_visible = first.seq <= self.judge.read.visible.sequence();
+        // Of a group that could not be made durable it may be there after the next opening.
+        if is_visible || staged.holds(first.seq) {
+            Ok(first)
+        } else {
+            Err(CommitError::OutcomeUnknown)
         }
     }
 

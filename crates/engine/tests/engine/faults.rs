@@ -33,8 +33,17 @@ enum Mode {
     Short(usize),
     /// It is not done, and nothing is that changes the disk from then on.
     Dead,
+    /// It is a write of which so many bytes are done, and nothing that takes space is from then on.
+    Full(usize),
     /// The thread that does it panics, once.
     Panic,
+}
+
+impl Mode {
+    /// Whether more fails after the first.
+    fn lasts(self) -> bool {
+        matches!(self, Mode::Dead | Mode::Full(_))
+    }
 }
 
 /// The operation that fails, by its number.
@@ -59,19 +68,22 @@ impl Plan {
                 operation,
                 Operation::Read | Operation::List | Operation::Open | Operation::Random
             ),
+            Mode::Full(_) => matches!(operation, Operation::Write | Operation::CreateDir),
             Mode::Error | Mode::Panic => true,
         };
         if !counts {
             return Fate::Done;
         }
         let number = self.count.fetch_add(1, Ordering::SeqCst);
-        if number != self.at && !(self.mode == Mode::Dead && number > self.at) {
+        if number < self.at || (number > self.at && !self.mode.lasts()) {
             return Fate::Done;
         }
         self.hit.store(true, Ordering::SeqCst);
         match self.mode {
             Mode::Panic => panic!("as told: {operation:?} {}", path.display()),
             Mode::Short(bytes) => Fate::Short(bytes),
+            Mode::Full(bytes) if number == self.at => Fate::Short(bytes),
+            Mode::Full(_) => Fate::Full,
             Mode::Error | Mode::Dead => Fate::Fails,
         }
     }
@@ -155,7 +167,7 @@ async fn live(options: &Options, number: u64, told: &mut Told, plan: &Plan) {
     };
     let before = database.kept().borrow().snapshot;
     write(&database, number..number + 12, told).await;
-    if database.health() == Health::Writable && !(plan.is_hit() && plan.mode == Mode::Dead) {
+    if database.health() == Health::Writable && !(plan.is_hit() && plan.mode.lasts()) {
         snapshot_after(before, &database).await;
         write(&database, number + 12..number + 16, told).await;
     }
@@ -224,6 +236,13 @@ async fn a_write_that_is_cut_short_costs_nothing_that_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_takes_nothing_more_leaves_everything_readable() {
     each_fails(Mode::Dead, 150).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_full_costs_nothing_that_was_acknowledged() {
+    for bytes in [0, 30, 200] {
+        each_fails(Mode::Full(bytes), 40).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -222,6 +222,8 @@ fn after_a_failed_write_or_sync_nothing_more_is_appended_and_readers_go_on() {
         fail.store(true, Ordering::Relaxed);
         let error = log.append(&[commit(3, &[1])]).unwrap_err();
         assert!(matches!(error, AppendError::Io(_)), "{error}");
+        let (why, told) = (io::ErrorKind::StorageFull.to_string(), error.to_string());
+        assert!(told.contains(".seg") && told.contains(&why), "{told}");
         fail.store(false, Ordering::Relaxed);
         assert!(matches!(
             log.append(&[commit(3, &[1])]),
