@@ -9,6 +9,7 @@
 )]
 
 mod followers;
+pub mod golden;
 mod grpc;
 pub mod process;
 pub mod readers;

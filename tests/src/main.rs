@@ -8,6 +8,7 @@
 )]
 
 mod damage;
+mod golden_directories;
 mod hops;
 mod kills;
 mod real;

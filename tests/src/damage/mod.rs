@@ -6,7 +6,7 @@
 
 mod examine;
 mod harm;
-mod scene;
+pub(crate) mod scene;
 mod verify;
 
 use std::collections::BTreeMap;

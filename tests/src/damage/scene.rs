@@ -291,7 +291,7 @@ fn groups(segment: &[u8]) -> Vec<(u64, u64)> {
     found
 }
 
-pub(super) fn all_files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn all_files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
