@@ -41,6 +41,7 @@ pub(crate) async fn subscribe(
         }),
         old: request.view.old,
         patch: request.view.patch,
+        conflate: request.conflate,
         ..pb::SubscribeRequest::default()
     };
     Some(client.subscribe(request).await.ok()?.into_inner())
@@ -126,6 +127,7 @@ fn commit(commit: pb::SharedCommit) -> ReceivedCommit {
         actor: (!commit.actor.is_empty()).then_some(commit.actor),
         mutation_id: (!commit.mutation_id.is_empty()).then(|| commit.mutation_id.parse().unwrap()),
         changes: commit.changes.into_iter().map(change).collect(),
+        conflated: commit.conflated,
         more: commit.more,
     }
 }

@@ -251,6 +251,9 @@ fn target(request: &SubscribeRequest, more: &str) -> String {
     if request.view.patch {
         target += "&patch=true";
     }
+    if request.conflate {
+        target += "&conflate=true";
+    }
     target + more
 }
 

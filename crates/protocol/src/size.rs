@@ -7,7 +7,7 @@ use wellspring_types::feed::{Change, FeedCommit};
 pub(crate) const ESCAPE_MAX: usize = 6;
 
 /// Bytes of the names and numbers around a change, and around a commit.
-const NAMES_BYTES: usize = 160;
+const NAMES_BYTES: usize = 176;
 
 /// An upper bound of a commit's bytes, documents being JSON text and a byte of any other string
 /// becoming up to `string_growth`.

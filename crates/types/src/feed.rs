@@ -22,6 +22,8 @@ pub struct SubscribeRequest {
     pub from: From,
     /// What the subscriber holds already, so that a snapshot sends only what differs.
     pub known: Option<Known>,
+    /// While behind, be sent what several commits come to instead of each of them.
+    pub conflate: bool,
     /// End with `token_expired` where otherwise a reset would be sent.
     pub end_on_gap: bool,
     /// Longest time between two checkpoints, in milliseconds.
@@ -37,6 +39,7 @@ impl SubscribeRequest {
             view: View::default(),
             from,
             known: None,
+            conflate: false,
             end_on_gap: false,
             checkpoint_interval_ms: limits::CHECKPOINT_INTERVAL_MS,
         }
@@ -172,6 +175,9 @@ pub struct FeedCommit {
     pub mutation_id: Option<MutationId>,
     /// What changed in the view: at least one, each of another document.
     pub changes: Vec<Change>,
+    /// It is what several commits come to, through this one. Then it has no actor and no mutation
+    /// id, and the changes are in the order of their versions.
+    pub conflated: bool,
     /// The commit in encoded forms.
     pub encoded: Encoded,
 }
@@ -185,11 +191,12 @@ pub struct Change {
     pub cause: Option<Cause>,
     /// The document.
     pub path: DocumentPath,
-    /// Sequence of this commit.
+    /// The document's version: the sequence of this commit, or of one that is conflated in it.
     pub version: Sequence,
     /// The document's data after; `None` with [`Op::Delete`].
     pub data: Option<Data>,
-    /// The document's data before, if asked for; `None` with [`Op::Insert`].
+    /// The document's data before, if asked for; `None` with [`Op::Insert`]. In a conflated commit:
+    /// before all that is conflated, as is what `patch` is the difference from.
     pub old: Option<Data>,
     /// The difference as a merge patch (RFC 7396), if asked for, with [`Op::Update`].
     pub patch: Option<Data>,
@@ -251,6 +258,7 @@ impl fmt::Debug for FeedCommit {
             .field("actor", &self.actor)
             .field("mutation_id", &self.mutation_id)
             .field("changes", &self.changes)
+            .field("conflated", &self.conflated)
             .finish_non_exhaustive()
     }
 }
@@ -264,12 +272,14 @@ impl PartialEq for FeedCommit {
             &self.actor,
             &self.mutation_id,
             &self.changes,
+            self.conflated,
         ) == (
             other.seq,
             other.time,
             &other.actor,
             &other.mutation_id,
             &other.changes,
+            other.conflated,
         )
     }
 }

@@ -202,6 +202,7 @@ impl Assembly {
                     actor: part.actor,
                     mutation_id: part.mutation_id,
                     changes: Vec::with_capacity(part.changes.len()),
+                    conflated: part.conflated,
                     token: None,
                 },
             };

@@ -26,6 +26,7 @@ impl ChangesBuilder {
             view: View::default(),
             from: From::Now,
             known: None,
+            conflate: false,
             end_on_gap: false,
             checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
         };
@@ -90,6 +91,13 @@ impl ChangesBuilder {
     /// Updates carry the difference as a merge patch (RFC 7396).
     pub fn with_patch(mut self) -> Self {
         self.request.view.patch = true;
+        self
+    }
+
+    /// While the feed is behind, each document's newest state instead of every commit: see
+    /// [`Commit::conflated`](crate::Commit::conflated).
+    pub fn conflate(mut self) -> Self {
+        self.request.conflate = true;
         self
     }
 

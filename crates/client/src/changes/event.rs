@@ -67,6 +67,10 @@ pub struct Commit {
     pub mutation_id: Option<MutationId>,
     /// What changed in the view: at least one, each of another document.
     pub changes: Vec<Change>,
+    /// It is what several commits come to, through this one, as was asked for by
+    /// [`ChangesBuilder::conflate`](crate::ChangesBuilder::conflate): of each document the net
+    /// change since the event before, by the versions of the documents.
+    pub conflated: bool,
     /// Resumes after it. `None` where more commits arrived together with this one: the last of
     /// them has it. Whoever resumes by a token that is older than what was shown sees the commits
     /// after it again, and can tell by their `seq`.

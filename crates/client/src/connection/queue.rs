@@ -145,6 +145,7 @@ mod tests {
             actor: None,
             mutation_id: None,
             changes: Vec::new(),
+            conflated: false,
             more: true,
         };
         FeedPart::Changes {

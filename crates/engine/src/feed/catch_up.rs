@@ -5,7 +5,8 @@ use std::sync::Arc;
 use wellspring_types::feed::{FeedCommit, View};
 use wellspring_types::{CollectionPath, Sequence};
 
-use super::view::{feed_commit_bytes, see};
+use super::conflate::Telling;
+use super::view::see;
 use crate::commit::detach;
 use crate::read::{ReadError, Sources};
 
@@ -15,7 +16,7 @@ const SCAN_BYTES: usize = 16 << 20;
 
 /// What a step found.
 pub(super) struct CaughtUp {
-    /// What the view sees, oldest first.
+    /// What is told of what the view sees, oldest first.
     pub(super) commits: Vec<Arc<FeedCommit>>,
     /// Everything up to here was read.
     pub(super) scanned: Sequence,
@@ -23,11 +24,11 @@ pub(super) struct CaughtUp {
     pub(super) scanned_bytes: usize,
 }
 
-/// Reads on after `after`, at most through `through`, until about `bytes_max` are found.
+/// Reads on after `after`, at most through `through`, until about `bytes_max` are to be told.
 pub(super) fn read(
     sources: &Sources,
     collection: &CollectionPath,
-    view: &View,
+    (view, telling): (&View, &Telling),
     (after, through): (Sequence, Sequence),
     bytes_max: usize,
 ) -> Result<CaughtUp, ReadError> {
@@ -39,8 +40,8 @@ pub(super) fn read(
             scanned_bytes: 0,
         });
     };
-    let mut commits = Vec::new();
-    let (mut found_bytes, mut scanned_bytes) = (0, 0);
+    let mut found = telling.gather();
+    let mut scanned_bytes = 0;
     for commit in sources.commits(after, through, Some(id)) {
         let commit = commit?;
         scanned_bytes += commit.bytes();
@@ -50,19 +51,18 @@ pub(super) fn read(
                 let data = [&mut change.data, &mut change.old];
                 data.into_iter().flatten().for_each(detach);
             }
-            found_bytes += feed_commit_bytes(&seen);
-            commits.push(Arc::new(seen));
+            found.add(Arc::new(seen));
         }
-        if found_bytes >= bytes_max || scanned_bytes >= SCAN_BYTES {
+        if found.bytes() >= bytes_max || scanned_bytes >= SCAN_BYTES {
             return Ok(CaughtUp {
-                commits,
+                commits: found.finish(),
                 scanned: commit.seq,
                 scanned_bytes,
             });
         }
     }
     Ok(CaughtUp {
-        commits,
+        commits: found.finish(),
         scanned: through,
         scanned_bytes,
     })

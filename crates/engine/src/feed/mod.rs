@@ -4,6 +4,7 @@
 
 mod audience;
 mod catch_up;
+mod conflate;
 mod few;
 mod forms;
 mod hub;

@@ -62,6 +62,7 @@ pub(super) fn see_matched<'a>(
         actor: commit.principal.clone(),
         mutation_id: commit.mutation.as_ref().map(|mutation| mutation.id.clone()),
         changes,
+        conflated: false,
         encoded: wellspring_types::feed::Encoded::default(),
     })
 }
@@ -134,10 +135,12 @@ pub(crate) fn show(view: &View, document: Document) -> Option<Document> {
 
 /// About how many bytes a commit takes in a queue and in a message.
 pub(crate) fn feed_commit_bytes(commit: &FeedCommit) -> usize {
+    128 + commit.changes.iter().map(change_bytes).sum::<usize>()
+}
+
+/// About how many bytes a change takes there.
+pub(super) fn change_bytes(change: &Change) -> usize {
     let data_bytes = |data: &Option<Data>| data.as_ref().map_or(0, |data| data.as_bytes().len());
-    let changes = commit.changes.iter().map(|change| {
-        let texts = data_bytes(&change.data) + data_bytes(&change.old) + data_bytes(&change.patch);
-        96 + change.path.as_str().len() + texts
-    });
-    128 + changes.sum::<usize>()
+    let texts = data_bytes(&change.data) + data_bytes(&change.old) + data_bytes(&change.patch);
+    96 + change.path.as_str().len() + texts
 }

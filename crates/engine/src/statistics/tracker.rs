@@ -52,6 +52,8 @@ pub struct SubscriptionStatistics {
     pub subscriber: Subscriber,
     /// What it is subscribed to.
     pub collection: Box<str>,
+    /// Whether it is sent net changes while it is behind.
+    pub conflates: bool,
     /// What it is doing.
     pub state: SubscriptionState,
     /// Everything up to here was returned by it, or is before where it began.
@@ -81,6 +83,7 @@ struct Tracked {
     id: u64,
     subscriber: Subscriber,
     collection: CollectionPath,
+    conflates: bool,
     began: Instant,
     state: AtomicU8,
     position: AtomicU64,
@@ -98,13 +101,14 @@ impl Tracker {
         self: &Arc<Tracker>,
         subscriber: Subscriber,
         collection: CollectionPath,
-        position: Sequence,
+        (position, conflates): (Sequence, bool),
     ) -> Tracking {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let tracked = Arc::new(Tracked {
             id,
             subscriber,
             collection,
+            conflates,
             began: Instant::now(),
             state: AtomicU8::new(SubscriptionState::CatchUp.to_number()),
             position: AtomicU64::new(position.0),
@@ -177,6 +181,7 @@ impl Tracked {
             id: self.id,
             subscriber: self.subscriber,
             collection: self.collection.as_str().into(),
+            conflates: self.conflates,
             state,
             position: Sequence(position),
             floor: Sequence::ZERO,

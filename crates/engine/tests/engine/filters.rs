@@ -70,7 +70,7 @@ fn filters() -> impl Strategy<Value = Filter> {
     text.prop_map(|text| filter(&text))
 }
 
-fn views() -> impl Strategy<Value = View> {
+pub(crate) fn views() -> impl Strategy<Value = View> {
     let fields = prop::sample::subsequence(vec!["a", "b.d", "c"], 1..3);
     let select = fields.prop_map(|fields| {
         let fields = fields.iter().map(|field| field.parse().unwrap());
@@ -90,7 +90,7 @@ fn views() -> impl Strategy<Value = View> {
         })
 }
 
-fn documents() -> impl Strategy<Value = String> {
+pub(crate) fn documents() -> impl Strategy<Value = String> {
     let field = || prop::option::weighted(0.8, value());
     (field(), field(), field()).prop_map(|(a, b, c)| {
         let fields = [("a", a), ("b", b), ("c", c)];
@@ -129,7 +129,7 @@ struct Live {
     began: (Sequence, ResumeToken),
 }
 
-fn request(view: &View, from: From) -> SubscribeRequest {
+pub(crate) fn request(view: &View, from: From) -> SubscribeRequest {
     SubscribeRequest {
         view: view.clone(),
         ..SubscribeRequest::new("rooms".parse().unwrap(), from)
@@ -150,7 +150,7 @@ async fn join(fixture: &Fixture, view: &View) -> Live {
 }
 
 /// Takes everything that was committed.
-async fn take(subscriber: &mut Subscriber) {
+pub(crate) async fn take(subscriber: &mut Subscriber) {
     let limit = PageLimit {
         bytes: 1 << 20,
         messages: 1000,
@@ -221,7 +221,7 @@ async fn check(views: Vec<View>, steps: Vec<Step>) {
 }
 
 /// Writes what makes sense in `state`.
-async fn commit(
+pub(crate) async fn commit(
     fixture: &Fixture,
     wanted: BTreeMap<u8, Option<String>>,
     state: &mut BTreeMap<String, String>,

@@ -11,6 +11,7 @@ mod common;
 
 mod backups;
 mod commits;
+mod conflate;
 mod faults;
 mod feeds;
 mod filters;

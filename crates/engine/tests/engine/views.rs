@@ -70,17 +70,17 @@ pub(crate) fn text(data: &Data) -> String {
 
 /// A change, without its patch.
 #[derive(Clone, Debug, PartialEq)]
-struct Effect {
-    seq: Sequence,
-    id: String,
-    op: Op,
-    cause: Option<Cause>,
+pub(crate) struct Effect {
+    pub(crate) seq: Sequence,
+    pub(crate) id: String,
+    pub(crate) op: Op,
+    pub(crate) cause: Option<Cause>,
     data: Option<String>,
     old: Option<String>,
 }
 
 /// The effects of the commits after `after`.
-fn expected(view: &View, history: &History, after: Sequence) -> Vec<Effect> {
+pub(crate) fn expected(view: &View, history: &History, after: Sequence) -> Vec<Effect> {
     let mut expected = Vec::new();
     for (seq, changes) in history.iter().filter(|(seq, _)| *seq > after) {
         for (id, (was, is)) in changes {

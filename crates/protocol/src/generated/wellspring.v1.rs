@@ -1674,7 +1674,7 @@ pub struct SubscribeRequest {
     /// Whether updates carry the difference as a merge patch (RFC 7396).
     #[prost(bool, tag = "6")]
     pub patch: bool,
-    /// Whether a feed that lags may be given net changes. Answered with `unimplemented` for now.
+    /// Whether to be sent, while behind, what several commits come to instead of each of them.
     #[prost(bool, tag = "7")]
     pub conflate: bool,
     /// What the client holds already, so that a snapshot has only what differs.
@@ -1895,7 +1895,7 @@ pub struct Commit {
     /// More changes of the same commit follow in the next message.
     #[prost(bool, tag = "6")]
     pub more: bool,
-    /// The changes of several commits, net; only where that was asked for.
+    /// What several commits come to, through this one; only where that was asked for.
     #[prost(bool, tag = "7")]
     pub conflated: bool,
 }
@@ -1921,7 +1921,7 @@ pub struct Change {
     /// The document's path.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
-    /// Sequence of this commit.
+    /// The document's version: the sequence of this commit, or of one that is conflated in it.
     #[prost(uint64, tag = "4")]
     pub version: u64,
     /// The data after; absent with `OP_DELETE`.

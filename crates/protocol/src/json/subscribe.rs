@@ -30,9 +30,6 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     let end_on_gap = fields.flag("end_on_gap")?.unwrap_or_default();
     let interval_ms = fields.integer("checkpoint_interval_ms")?;
     fields.finish()?;
-    if conflate {
-        return Err(request::not_yet("conflate"));
-    }
     Ok(SubscribeRequest {
         collection,
         view: View {
@@ -43,6 +40,7 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
         },
         from: from.unwrap_or_default(),
         known,
+        conflate,
         end_on_gap,
         checkpoint_interval_ms: request::checkpoint_interval_ms(interval_ms)?,
     })

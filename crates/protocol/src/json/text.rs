@@ -75,6 +75,9 @@ pub(super) fn push_commit_head(out: &mut String, commit: &FeedCommit) {
     if let Some(mutation_id) = &commit.mutation_id {
         push_text_member(out, "mutation_id", mutation_id.as_str());
     }
+    if commit.conflated {
+        out.push_str(",\"conflated\":true");
+    }
     out.push_str(",\"changes\":[");
 }
 

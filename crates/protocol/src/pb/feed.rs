@@ -265,7 +265,7 @@ fn commit_head(commit: &FeedCommit) -> pb::Commit {
             .to_owned(),
         changes: Vec::new(),
         more: false,
-        conflated: false,
+        conflated: commit.conflated,
     }
 }
 

@@ -69,9 +69,6 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
     type Error = WireError;
 
     fn try_from(request: pb::SubscribeRequest) -> Result<SubscribeRequest, WireError> {
-        if request.conflate {
-            return Err(request::not_yet("conflate"));
-        }
         let collection: CollectionPath = request.collection.parse()?;
         let known = request.known.map(|known| read_known(&collection, known));
         let interval_ms = u64::from(request.checkpoint_interval_ms);
@@ -85,6 +82,7 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
                 patch: request.patch,
             },
             from: request.from.map(position).transpose()?.unwrap_or_default(),
+            conflate: request.conflate,
             end_on_gap: request.end_on_gap,
             checkpoint_interval_ms: request::checkpoint_interval_ms(unless_zero(interval_ms))?,
         })

@@ -154,6 +154,7 @@ fn subscribe_and_its_end() {
         },
         from: From::Snapshot,
         known: None,
+        conflate: false,
         end_on_gap: false,
         checkpoint_interval_ms: 25_000,
     };
@@ -275,6 +276,7 @@ fn two_commits() -> FeedMessage {
         actor: Some("ann".into()),
         mutation_id: Some("7f0d".parse().unwrap()),
         changes: vec![change(Op::Update, None, 43, Some(after), before)],
+        conflated: false,
         encoded: Encoded::default(),
     };
     let second = FeedCommit {
@@ -283,6 +285,7 @@ fn two_commits() -> FeedMessage {
         actor: None,
         mutation_id: None,
         changes: vec![change(Op::Delete, Some(Cause::Filter), 44, None, after)],
+        conflated: false,
         encoded: Encoded::default(),
     };
     FeedMessage::Changes {

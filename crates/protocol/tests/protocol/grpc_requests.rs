@@ -382,23 +382,6 @@ fn what_does_not_fit_together_is_refused() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_unimplemented() {
-    let request = pb::SubscribeRequest {
-        collection: "a".into(),
-        ..Default::default()
-    };
-    let code =
-        |request: pb::SubscribeRequest| SubscribeRequest::try_from(request).unwrap_err().code;
-    assert_eq!(
-        code(pb::SubscribeRequest {
-            conflate: true,
-            ..request
-        }),
-        Code::Unimplemented
-    );
-}
-
-#[test]
 fn what_is_known_is_read_and_checked() {
     let read = |token: &str, versions: Vec<(String, u64)>| {
         SubscribeRequest::try_from(pb::SubscribeRequest {

@@ -262,17 +262,11 @@ fn what_is_not_built_yet_is_unimplemented_once_it_is_well_formed() {
     };
     unimplemented(r#"{"type":"auth","id":"x","access_token":"t"}"#, "auth");
     unimplemented(r#"{"type":"ack","id":"x","token":"t"}"#, "ack");
-    unimplemented(
-        r#"{"type":"subscribe","id":"x","collection":"a","conflate":true}"#,
-        "conflate",
-    );
     check(r#"{"type":"ack","id":"x"}"#, "ack needs the field token");
     check(
         r#"{"type":"auth","id":"x","access_token":"t","x":1}"#,
         "auth has no field \"x\"",
     );
-    let off = br#"{"type":"subscribe","id":"x","collection":"a","conflate":false}"#;
-    assert!(ClientMessage::parse(off).is_ok());
 }
 
 #[test]

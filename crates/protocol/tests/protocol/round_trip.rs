@@ -38,6 +38,7 @@ fn received(message: FeedMessage) -> FeedPart {
                 actor: commit.actor.as_deref().map(str::to_owned),
                 mutation_id: commit.mutation_id.clone(),
                 changes: commit.changes.clone(),
+                conflated: commit.conflated,
                 more: false,
             });
             FeedPart::Changes {

@@ -43,6 +43,7 @@ pub(crate) fn commit(seq: u64, changes: Vec<Change>) -> Arc<FeedCommit> {
         actor: None,
         mutation_id: None,
         changes,
+        conflated: false,
         encoded: Encoded::default(),
     })
 }
@@ -233,7 +234,7 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
         any_token().prop_map(From::Token),
         any_time().prop_map(From::Time),
     ];
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let view = (any_filter(), any_select());
     let versions = btree_map("[a-z\\PC&&[^/*._]]{1,9}", any_sequence(), 0..4);
     let known = (option::of(any_token()), versions);
@@ -248,7 +249,13 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
     }));
     let from = (from, known);
     (any_collection(), view, from, flags, 100_u64..=25_000).prop_map(
-        |(collection, (filter, select), (from, known), (old, patch, end_on_gap), interval_ms)| {
+        |(
+            collection,
+            (filter, select),
+            (from, known),
+            (old, patch, end_on_gap, conflate),
+            interval_ms,
+        )| {
             SubscribeRequest {
                 collection,
                 view: View {
@@ -259,6 +266,7 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
                 },
                 from,
                 known,
+                conflate,
                 end_on_gap,
                 checkpoint_interval_ms: interval_ms,
             }
@@ -373,14 +381,16 @@ fn any_feed_commit() -> impl Strategy<Value = Arc<FeedCommit>> {
         actor,
         any_mutation_id(),
         vec(any_change(), 1..4),
+        any::<bool>(),
     )
-        .prop_map(|(seq, time, actor, mutation_id, changes)| {
+        .prop_map(|(seq, time, actor, mutation_id, changes, conflated)| {
             Arc::new(FeedCommit {
                 seq,
                 time,
                 actor: actor.map(Into::into),
                 mutation_id,
                 changes,
+                conflated,
                 encoded: Encoded::default(),
             })
         })

@@ -106,6 +106,7 @@ fn listed(one: &SubscriptionStatistics) -> Object {
         ("transport", string(one.subscriber.transport)),
         ("peer", peer.map_or(Value::Null, |peer| string(&peer))),
         ("collection", string(&one.collection)),
+        ("conflate", Value::Bool(one.conflates)),
         ("state", string(one.state.as_str())),
         ("position", number(one.position.0)),
         ("lag", number(one.lag)),

@@ -152,9 +152,6 @@ fn subscribe_request(
     collection: CollectionPath,
     parameters: &Parameters,
 ) -> Result<SubscribeRequest, WireError> {
-    if parameters.switch("conflate")? {
-        return Err(request::not_yet("conflate"));
-    }
     if parameters.text("known").is_some() {
         let told = "known does not fit into a URL: send it over WebSocket or gRPC";
         return Err(WireError::unimplemented(told).detail("feature", "known"));
@@ -174,6 +171,7 @@ fn subscribe_request(
         },
         from: from(parameters)?,
         known: None,
+        conflate: parameters.switch("conflate")?,
         end_on_gap: false,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
     })

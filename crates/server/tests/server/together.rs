@@ -2,9 +2,10 @@
 
 use http::Method;
 use tonic::transport::Channel;
-use wellspring_protocol::pb::SubscribeRequest;
 use wellspring_protocol::pb::changes_client::ChangesClient;
 use wellspring_protocol::pb::subscribe_response::Message;
+use wellspring_protocol::pb::{From, SubscribeRequest, from};
+use wellspring_types::Value;
 
 use crate::support::{Lines, TestServer, elements, number, request, text, with};
 
@@ -67,4 +68,75 @@ async fn the_same_commit_has_the_same_token_everywhere() {
     let commits = |message| elements(message, "commits").to_vec();
     assert_eq!(commits(&on_events), commits(&on_socket));
     assert_eq!(commits(&on_lines), commits(&on_socket));
+}
+
+#[tokio::test]
+async fn conflated_commits_are_the_same_everywhere() {
+    let server = TestServer::start().await;
+    server.put("/v1/documents/rooms/1", r#"{"n":1}"#).await;
+    let start = server.get("/v1/changes/rooms?from=now").await.json();
+    let start = text(&start, "token").to_owned();
+    server.put("/v1/documents/rooms/2", r#"{"n":2}"#).await;
+    server.put("/v1/documents/rooms/1", r#"{"n":3}"#).await;
+    server.put("/v1/documents/rooms/1", r#"{"n":4}"#).await;
+
+    let mut socket = server.websocket().await;
+    socket
+        .say(&format!(
+            r#"{{"type":"subscribe","id":"s","collection":"rooms","from":{{"token":"{start}"}},"old":true,"conflate":true}}"#
+        ))
+        .await;
+    let on_socket = socket.hear_type("changes").await;
+    let target = format!("/v1/changes/rooms?after={start}&old=true&conflate=true");
+    let stream = |accept| with(request(Method::GET, &target, ""), "accept", accept);
+    let mut events = Lines::of(server.open(stream("text/event-stream")).await);
+    events.event().await;
+    let on_events = events.event().await.1;
+    let mut lines = Lines::of(server.open(stream("application/x-ndjson")).await);
+    lines.message().await;
+    let on_lines = lines.message().await;
+    let page = server.get(&target).await.json();
+    let on_page = &elements(&page, "messages")[1];
+    for message in [&on_socket, &on_events, &on_lines, on_page] {
+        let commits = elements(message, "commits");
+        assert_eq!(commits.len(), 1);
+        let commit = commits[0].to_text();
+        assert!(
+            commit.contains(r#""seq":4,"#) && commit.contains(r#""conflated":true"#),
+            "{commit}"
+        );
+        let changes: Vec<_> = elements(&commits[0], "changes")
+            .iter()
+            .map(Value::to_text)
+            .collect();
+        let insert = r#"{"op":"insert","path":"rooms/2","version":2,"data":{"n":2}}"#;
+        let update = r#"{"op":"update","path":"rooms/1","version":4,"data":{"n":4},"old":{"n":1}}"#;
+        assert_eq!(changes, [insert, update]);
+        assert_eq!(text(message, "token"), text(&on_socket, "token"));
+    }
+
+    let url = format!("http://{}", server.address());
+    let mut changes =
+        ChangesClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+    let subscribe = SubscribeRequest {
+        collection: "rooms".into(),
+        from: Some(From {
+            position: Some(from::Position::Token(start)),
+        }),
+        conflate: true,
+        ..Default::default()
+    };
+    let mut grpc = changes.subscribe(subscribe).await.unwrap().into_inner();
+    grpc.message().await.unwrap();
+    let Some(Message::Changes(on_grpc)) = grpc.message().await.unwrap().unwrap().message else {
+        panic!("changes")
+    };
+    assert_eq!(on_grpc.token, text(&on_socket, "token"));
+    let [commit] = <[_; 1]>::try_from(on_grpc.commits).unwrap();
+    let commit = commit.into_commit().unwrap();
+    let paths: Vec<_> = commit.changes.iter().map(|change| &*change.path).collect();
+    assert!(
+        commit.conflated && paths == ["rooms/2", "rooms/1"],
+        "{commit:?}"
+    );
 }

@@ -125,6 +125,7 @@ fn json_change(commit: &Commit, change: &Change, token: Option<&ResumeToken>) ->
         time,
         actor,
         mutation_id,
+        conflated,
         ..
     } = commit;
     write!(
@@ -140,6 +141,9 @@ fn json_change(commit: &Commit, change: &Change, token: Option<&ResumeToken>) ->
     if let Some(mutation_id) = mutation_id {
         line.push_str(",\"mutation_id\":");
         write_string(&mut line, mutation_id.as_str());
+    }
+    if *conflated {
+        line.push_str(",\"conflated\":true");
     }
     for (member, data) in [("data", &change.data), ("old", &change.old)] {
         if let Some(data) = data {
@@ -202,6 +206,7 @@ mod tests {
                 change(Op::Update, "rooms/\"1\"", Some("{\"n\":1.50}")),
                 change(Op::Delete, "rooms/2", None),
             ],
+            conflated: false,
             token: Some(ResumeToken::new("t7")),
         })
     }

@@ -36,6 +36,9 @@ pub(crate) struct Tail {
     /// Show what was there before, too.
     #[arg(long)]
     old: bool,
+    /// While behind, show each document's newest state instead of every change.
+    #[arg(long)]
+    conflate: bool,
     /// One JSON object a line: op, path, version, seq, time, data; token on a commit's last line.
     #[arg(long)]
     json: bool,
@@ -72,6 +75,9 @@ impl Tail {
         }
         if self.old {
             builder = builder.with_old();
+        }
+        if self.conflate {
+            builder = builder.conflate();
         }
         let mut changes = builder.subscribe().await?;
         let mut printer = Printer::new(self.style(), self.limit.unwrap_or(u64::MAX));

@@ -12,6 +12,7 @@ use wellspring_types::{ResumeToken, Sequence, limits};
 use super::known::{self, Said};
 use super::{FeedSources, Phase, Subscription, Wanted};
 use crate::executor::Job;
+use crate::feed::conflate::Telling;
 use crate::feed::{SubscribeError, SubscriptionError};
 use crate::read::ReadError;
 use crate::statistics::Subscriber;
@@ -29,14 +30,19 @@ pub(crate) fn subscribe(
     let known = known::take(&sources, &mut request)?;
     let visible = sources.read.visible.sequence();
     let handed_out = sources.hub.handed_out();
+    let (telling, view) = Telling::of(&Arc::new(request.view), request.conflate);
     let wanted = Wanted {
         collection: request.collection,
-        view: Arc::new(request.view),
+        view,
+        telling,
         end_on_gap: request.end_on_gap,
         checkpoint_interval_ms: request.checkpoint_interval_ms,
     };
     let collection = wanted.collection.clone();
-    let tracking = sources.tracker.track(subscriber, collection, visible);
+    let conflates = wanted.telling.is_net();
+    let tracking = sources
+        .tracker
+        .track(subscriber, collection, (visible, conflates));
     let mut subscription = Subscription {
         tracking,
         phase: Phase::CatchUp(None),

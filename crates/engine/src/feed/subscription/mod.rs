@@ -16,6 +16,7 @@ use wellspring_types::{CollectionPath, ResumeToken, Sequence, limits};
 
 use super::SubscriptionError;
 use super::catch_up::{self, CaughtUp};
+use super::conflate::Telling;
 use super::hub::{Hub, Registration};
 use super::queue::{Ended, Taken};
 use super::snapshot::{Snapshot, Step as SnapshotStep};
@@ -65,7 +66,10 @@ pub struct Subscription {
 /// What is needed of a request once it is accepted, the view shared with the hub.
 struct Wanted {
     collection: CollectionPath,
+    /// What is looked through.
     view: Arc<View>,
+    /// How what is seen through it is told.
+    telling: Telling,
     end_on_gap: bool,
     checkpoint_interval_ms: u64,
 }
@@ -341,8 +345,12 @@ impl Subscription {
         };
         let sources = Arc::clone(&self.sources);
         let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
+        let telling = self.wanted.telling.clone();
         let range = (self.position, through);
-        let work = move || catch_up::read(&sources.read, &collection, &view, range, MESSAGE_BYTES);
+        let work = move || {
+            let through = (&*view, &telling);
+            catch_up::read(&sources.read, &collection, through, range, MESSAGE_BYTES)
+        };
         self.phase = Phase::CatchUpWork(registered, Job::start(&self.sources.executor, work));
     }
 
@@ -404,6 +412,10 @@ impl Subscription {
                 commits.retain(|commit| commit.seq > self.position);
                 if let Some(last) = commits.last().map(|commit| commit.seq) {
                     self.position = last;
+                    let commits = self.wanted.telling.tell(commits);
+                    if commits.is_empty() {
+                        return Ok(true); // They come to nothing.
+                    }
                     let token = self.sources.sealer.position(last);
                     self.outbox
                         .push_back(FeedMessage::Changes { commits, token });

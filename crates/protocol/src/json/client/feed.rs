@@ -73,6 +73,8 @@ pub struct ReceivedCommit {
     pub mutation_id: Option<MutationId>,
     /// What changed in the view.
     pub changes: Vec<Change>,
+    /// It is what several commits come to, through this one.
+    pub conflated: bool,
     /// More changes of this commit follow in the next message.
     pub more: bool,
 }
@@ -128,6 +130,7 @@ fn read_commit(value: &Value) -> Result<ReceivedCommit, ReadError> {
             .optional_text("mutation_id")
             .and_then(|text| text.parse().ok()),
         changes: changes.collect::<Result<_, ReadError>>()?,
+        conflated: members.flag("conflated"),
         more: members.flag("more"),
     })
 }

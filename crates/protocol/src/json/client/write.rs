@@ -219,6 +219,7 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
     let flags = [
         ("old", request.view.old),
         ("patch", request.view.patch),
+        ("conflate", request.conflate),
         ("end_on_gap", request.end_on_gap),
     ];
     for (name, _set) in flags.into_iter().filter(|(_name, set)| *set) {
