@@ -104,6 +104,12 @@ impl Turns {
         self.0.lock().is_closing = true;
     }
 
+    /// Whether a database has clients, and nobody closes it.
+    pub(crate) fn are_at_work(&self) -> bool {
+        let state = self.0.lock();
+        !state.clients.is_empty() && !state.is_closing
+    }
+
     /// Forgets the workers of a database that is no more.
     pub(crate) fn drop_workers(&self) {
         let mut state = self.0.lock();

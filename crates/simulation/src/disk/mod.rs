@@ -96,8 +96,11 @@ impl Disk {
         let Some(world) = &self.0.world else {
             return Ok(Fate::Done);
         };
-        // While an index is loaded, or put in place, its readers wait for each other.
-        let waits = changes && !path.contains(".idx");
+        // While an index is loaded, or put in place, its readers wait for each other; and so do
+        // those who want META changed, once there is more than one who could.
+        let is_locked =
+            path.contains(".idx") || (path.contains("META") && world.turns.are_at_work());
+        let waits = changes && !is_locked;
         world.operation(what, path, changes, waits)
     }
 }
