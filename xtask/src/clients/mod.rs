@@ -35,6 +35,7 @@ const GROUPS: &[Group] = &[
         "readme.py",
         &[Tool::Python, Tool::Curl, Tool::Venv],
     ),
+    Group::of("tutorial", "tutorial.py", &[Tool::Python, Tool::Curl]),
     Group::of("curl", "curl.py", &[Tool::Python, Tool::Curl]),
     Group::of("grpcurl", "grpcurl.py", &[Tool::Python, Tool::Venv]),
     Group::of("buf", "buf.py", &[Tool::Python, Tool::Venv]),

@@ -43,11 +43,11 @@ impl Tools {
         }
         let proto = repository.root().join("proto");
         copy_directory(&proto, &directory.join("proto")).context("copying proto")?;
-        fs::copy(
-            repository.root().join("README.md"),
-            directory.join("README.md"),
-        )
-        .context("copying README.md")?;
+        for text in ["README.md", "docs/tutorial.md"] {
+            let copied = text.rsplit('/').next().unwrap_or(text);
+            fs::copy(repository.root().join(text), directory.join(copied))
+                .with_context(|| format!("copying {text}"))?;
+        }
         Ok(Tools {
             directory,
             found: Vec::new(),
