@@ -8,6 +8,7 @@ mod clients;
 mod codegen;
 mod repository;
 mod rust_tests;
+mod seeded;
 mod tally;
 mod tidy;
 
@@ -30,8 +31,14 @@ const TASKS: &[Task] = &[
     Task {
         name: "test",
         arguments: "",
-        about: "every Rust test, then every real client; the last line counts both",
+        about: "every Rust test, bugs that are put in, every real client; the last line counts all",
         run: test,
+    },
+    Task {
+        name: "seeded",
+        arguments: "[BUG…]",
+        about: "puts bugs into the engine, one at a time, and says what finds them",
+        run: seeded::run,
     },
     Task {
         name: "clients",
@@ -97,6 +104,7 @@ fn print_help() {
 fn test(repository: &Repository, arguments: &[String]) -> Result<ExitCode> {
     no_arguments("test", arguments)?;
     let mut tally = rust_tests::run(repository)?;
+    tally += rust_tests::run_seeded(repository)?;
     // Whatever goes wrong here, what was counted so far is still told.
     tally += clients::run(repository, &[]).unwrap_or_else(|error| {
         println!("not ok the clients run: {error:#}");

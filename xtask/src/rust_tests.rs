@@ -1,4 +1,4 @@
-//! Runs `cargo test` and counts what it reports.
+//! Runs `cargo test` and counts what it reports, for the workspace and for what stands outside of it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -6,14 +6,28 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::repository::Repository;
+use crate::seeded;
 use crate::tally::Tally;
 
 /// Runs every Rust test of the workspace, shows cargo's own output, and counts it.
 pub(crate) fn run(repository: &Repository) -> Result<Tally> {
     println!("== Rust tests");
-    let mut cargo = Command::new(env!("CARGO"))
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .current_dir(repository.root())
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    cargo.current_dir(repository.root());
+    count(cargo)
+}
+
+/// Runs the tests of the package that puts bugs in, in the same way.
+pub(crate) fn run_seeded(repository: &Repository) -> Result<Tally> {
+    println!("== bugs that are put in");
+    let mut cargo = seeded::cargo(repository, "test");
+    cargo.arg("--no-fail-fast");
+    count(cargo)
+}
+
+fn count(mut cargo: Command) -> Result<Tally> {
+    let mut cargo = cargo
         .stdout(Stdio::piped())
         .spawn()
         .context("starting cargo test")?;

@@ -43,6 +43,7 @@
 //! | `apply` | the apply thread: from the overlay into the store |
 //! | `read` | get, exact reads as of one sequence, queries and their pages |
 //! | `feed` | the hub that matches commits to subscriptions; subscriptions |
+//! | `seeded` | bugs that tests put in, and no build of the product has |
 //! | `statistics` | what is counted, and which subscriptions there are |
 //! | [`verify`] | checking a data directory or a backup, every byte, without changing any |
 //! | `token` | resume tokens and page cursors |
@@ -61,6 +62,7 @@ mod open;
 mod options;
 mod pipeline;
 mod read;
+mod seeded;
 mod statistics;
 mod store;
 mod token;
@@ -77,6 +79,7 @@ pub use keeper::Kept;
 pub use open::{MetaError, OpenError, OpenProgress, SledStores, Stamp, Stores};
 pub use options::{Clock, CollectionRetention, Options, SystemClock};
 pub use read::ReadError;
+pub use seeded::{Bugs, SeededBug};
 pub use statistics::{
     Distribution, Statistics, Subscriber, SubscriptionState, SubscriptionStatistics,
     SubscriptionTotals,

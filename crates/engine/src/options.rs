@@ -10,6 +10,7 @@ use wellspring_types::{CollectionPattern, Timestamp, limits};
 
 use crate::executor::{Executor, Threads};
 use crate::open::{SledStores, Stores};
+use crate::seeded::Bugs;
 
 /// Settings of one database. [`Options::new`] has the defaults.
 #[derive(Clone)]
@@ -62,6 +63,8 @@ pub struct Options {
     pub stores: Arc<dyn Stores>,
     /// Who does the work; threads, unless a simulation says otherwise.
     pub executor: Arc<dyn Executor>,
+    /// Bugs that are in it; none unless a test has put them in.
+    pub bugs: Bugs,
 }
 
 impl Options {
@@ -91,6 +94,7 @@ impl Options {
             file_system: Arc::new(LocalFileSystem),
             stores: Arc::new(SledStores),
             executor: Arc::new(Threads),
+            bugs: Bugs::default(),
         }
     }
 }

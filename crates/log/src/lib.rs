@@ -18,6 +18,7 @@ mod read_only_files;
 mod reader;
 mod record;
 mod recovery;
+mod seeded;
 mod segment;
 mod shared;
 mod snapshot;
@@ -42,6 +43,7 @@ pub use private_files::PrivateFileSystem;
 pub use read_only_files::ReadOnlyFileSystem;
 pub use reader::{LogReader, Records, RecordsBackwards};
 pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
+pub use seeded::{Bugs, SeededBug};
 pub use snapshot::{
     Snapshot, SnapshotDocument, SnapshotDocuments, SnapshotMutation, SnapshotMutations,
     SnapshotOptions, SnapshotPlan, Snapshots,

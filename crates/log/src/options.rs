@@ -7,6 +7,7 @@ use wellspring_types::{Epoch, Sequence};
 
 use crate::file_system::{FileSystem, LocalFileSystem};
 use crate::files::Faults;
+use crate::seeded::Bugs;
 
 /// Where a log is and how it is cut into segments.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Options {
     pub file_system: Arc<dyn FileSystem>,
     /// Operations on disk that are to fail; none unless a test says so.
     pub faults: Faults,
+    /// Bugs that are in it; none unless a test has put them in.
+    pub bugs: Bugs,
 }
 
 impl Options {
@@ -37,6 +40,7 @@ impl Options {
             segment_bytes: Self::SEGMENT_BYTES_DEFAULT,
             file_system: Arc::new(LocalFileSystem),
             faults: Faults::default(),
+            bugs: Bugs::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::group::{self, GroupHeader, Link};
 use crate::index::{self, Touched};
 use crate::record::{CommitRecord, write_commit};
 use crate::recovery::{self, Recovered};
+use crate::seeded::{self, Bugs, SeededBug};
 use crate::segment::{self, SegmentHeader};
 use crate::shared::Shared;
 use crate::trim::Trimmer;
@@ -42,6 +43,7 @@ pub struct Log {
     buffer: Vec<u8>,
     touched: Touched,
     state: WriteState,
+    bugs: Bugs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +63,12 @@ impl Log {
     /// has lost its end: it is then left as it is. If the file system fails.
     pub fn open(options: Options, witnesses: Witnesses) -> Result<Log, OpenError> {
         let disk = Disk::new(options.dir, options.file_system, options.faults);
-        let (recovered, file) = recovery::recover(&disk, options.epoch, witnesses)?;
+        let (mut recovered, mut file) = recovery::recover(&disk, options.epoch, witnesses)?;
+        if options.bugs.has(SeededBug::HalfAGroup)
+            && seeded::halve_last_group(&file, &recovered, witnesses.head())?
+        {
+            (recovered, file) = recovery::recover(&disk, options.epoch, witnesses)?;
+        }
         let Recovered { header, link, .. } = recovered;
         let (end, file_bytes) = (recovered.index.end(), file.bytes()?);
         Ok(Log {
@@ -76,6 +83,7 @@ impl Log {
             buffer: Vec::new(),
             touched: Touched::default(),
             state: WriteState::Good,
+            bugs: options.bugs,
         })
     }
 
@@ -174,7 +182,9 @@ impl Log {
         link.checksum = checksum;
         self.zero_ahead();
         self.file.write_at(self.end, &self.buffer)?;
-        self.file.sync_data()?;
+        if !self.bugs.has(SeededBug::AcknowledgeBeforeSync) {
+            self.file.sync_data()?;
+        }
         self.file_bytes = self.file_bytes.max(self.end + self.buffer.len() as u64);
         self.end += bytes;
         self.link = link;

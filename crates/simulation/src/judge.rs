@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use wellspring_engine::Database;
 use wellspring_log::{CommitRecord, Log, LogReader, Options, Witnesses};
 use wellspring_testkit::history::recorder::dump as dump_of;
-use wellspring_testkit::history::{History, check};
+use wellspring_testkit::history::{History, Verdict, check};
 use wellspring_types::write::Read;
 use wellspring_types::{CollectionId, CollectionPath, Data, Filter, Sequence};
 
@@ -36,7 +36,7 @@ pub(crate) async fn dump(scene: &Scene, database: &Database) -> Result<()> {
 }
 
 /// Has the checker judge what was recorded.
-pub(crate) fn judge(scene: &Scene) -> Result<()> {
+pub(crate) fn judge(scene: &Scene) -> Result<Vec<Verdict>> {
     let text = scene.recorder.finish()?;
     let history = History::parse("history", &text)?;
     let report = check(&history)?;
@@ -51,7 +51,7 @@ pub(crate) fn judge(scene: &Scene) -> Result<()> {
             report.verdicts.len()
         ));
     }
-    Ok(())
+    Ok(report.verdicts)
 }
 
 /// What accepted commits relied on was true just before them.

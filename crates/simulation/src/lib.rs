@@ -13,7 +13,7 @@
 //! | `run` | the lives of one database, and its end |
 //! | `judge` | the checker of histories, over the whole log |
 //!
-//! All of it runs on the thread that calls [`run`]; the same seed gives the same history, byte for
+//! All of it runs on the thread that calls [`run`], or [`run_with`] for a database with bugs; the same seed gives the same history, byte for
 //! byte. `docs/testing.md` says how to run many, and how to follow one.
 
 mod clients;
@@ -27,5 +27,5 @@ mod turns;
 mod world;
 
 pub use counts::Counts;
-pub use run::{Outcome, run};
+pub use run::{Outcome, run, run_with};
 pub use world::Trace;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
-use wellspring_engine::{Database, Options};
+use wellspring_engine::{Bugs, Database, Options};
+use wellspring_testkit::history::Verdict;
 use wellspring_testkit::history::recorder::Recorder;
 
 use crate::clients::{Commits, Follower, finish, follow, read, write};
@@ -31,6 +32,8 @@ const ATTEMPTS: u64 = 8;
 pub struct Outcome {
     /// What is wrong with the database; `None`: every promise was kept.
     pub failure: Option<String>,
+    /// What the checker has to say; it is asked where nothing else went wrong before.
+    pub verdicts: Vec<Verdict>,
     /// SHA-256 of the history that was recorded.
     pub history: [u8; 32],
     /// What happened.
@@ -58,6 +61,12 @@ fn watch_panics() {
 /// Lets a seed happen.
 #[must_use]
 pub fn run(seed: u64, trace: Trace) -> Outcome {
+    run_with(seed, trace, Bugs::default())
+}
+
+/// Lets a seed happen to a database that has bugs.
+#[must_use]
+pub fn run_with(seed: u64, trace: Trace, bugs: Bugs) -> Outcome {
     watch_panics();
     PANICKED.set(false);
     let world = Arc::new(World::new(seed, trace));
@@ -71,14 +80,15 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
             .start_paused(true)
             .build()
             .context("a runtime")?;
-        let scene = Scene::new(Arc::clone(&world), recorder.clone());
+        let scene = Scene::new(Arc::clone(&world), recorder.clone(), bugs);
         let done = runtime.block_on(scene.run());
         world.turns.drop_clients();
         world.turns.drop_workers();
         done
     };
+    let mut verdicts = Vec::new();
     match catch_unwind(AssertUnwindSafe(scene)) {
-        Ok(Ok(())) => {}
+        Ok(Ok(found)) => verdicts = found,
         Ok(Err(error)) => world.fail(format!("{error:#}")),
         Err(_panic) => world.fail("a panic".to_owned()),
     }
@@ -88,6 +98,7 @@ pub fn run(seed: u64, trace: Trace) -> Outcome {
     let history = recorder.finish().unwrap_or_default();
     Outcome {
         failure: world.failure(),
+        verdicts,
         history: Sha256::digest(&history).into(),
         counts: world.counts(),
         trace: world.trace(),
@@ -101,6 +112,7 @@ pub(crate) struct Scene {
     stores: MemoryStores,
     followers: Vec<Arc<Mutex<Follower>>>,
     pub(crate) commits: Arc<Mutex<Commits>>,
+    bugs: Bugs,
 }
 
 pub(crate) fn data_dir() -> PathBuf {
@@ -108,7 +120,7 @@ pub(crate) fn data_dir() -> PathBuf {
 }
 
 impl Scene {
-    fn new(world: Arc<World>, recorder: Recorder) -> Scene {
+    fn new(world: Arc<World>, recorder: Recorder, bugs: Bugs) -> Scene {
         let followers = (0..world.plan.followers)
             .filter_map(|number| Follower::new(&world, &recorder, number))
             .map(|follower| Arc::new(Mutex::new(follower)));
@@ -121,14 +133,16 @@ impl Scene {
             commits: Arc::default(),
             recorder,
             world,
+            bugs,
         }
     }
 
-    async fn run(&self) -> anyhow::Result<()> {
+    /// Returns what the checker says.
+    async fn run(&self) -> anyhow::Result<Vec<Verdict>> {
         for _ in 0..self.world.plan.lives {
             self.live().await?;
             if self.world.failure().is_some() {
-                return Ok(());
+                return Ok(Vec::new());
             }
         }
         self.end().await
@@ -140,6 +154,7 @@ impl Scene {
         options.stores = Arc::new(self.stores.clone());
         options.executor = Arc::new(InTurns(Arc::clone(&self.world)));
         options.clock = Arc::new(WallClock(Arc::clone(&self.world)));
+        options.bugs = self.bugs;
         options
     }
 
@@ -340,7 +355,7 @@ impl Scene {
     }
 
     /// The last life: nothing fails any more, everybody reads to the end, and all is compared.
-    async fn end(&self) -> anyhow::Result<()> {
+    async fn end(&self) -> anyhow::Result<Vec<Verdict>> {
         let world = &self.world;
         world.note(|| "the end".to_owned());
         world.revive(0);
@@ -372,10 +387,10 @@ impl Scene {
         world.count(|counts| counts.dropped += dropped);
         judge::dump(self, &database).await?;
         self.close(database).await?;
-        if world.failure().is_none() {
-            judge::judge(self)?;
+        if world.failure().is_some() {
+            return Ok(Vec::new());
         }
-        Ok(())
+        judge::judge(self)
     }
 
     /// Waits for something that must come to an end.

@@ -7,13 +7,19 @@ use anyhow::{Context, Result};
 
 use super::Finding;
 use crate::repository::Repository;
+use crate::seeded;
+
+/// Packages that are workspaces of their own.
+const OUTSIDE: &[&str] = &["fuzz", seeded::DIRECTORY];
 
 pub(super) fn check(repository: &Repository) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let root = repository.root().join("Cargo.toml");
     for path in repository.files(&["toml"])? {
-        let in_workspace = !path.starts_with(repository.root().join("fuzz"));
-        if path == root || !path.ends_with("Cargo.toml") || !in_workspace {
+        let is_outside = OUTSIDE
+            .iter()
+            .any(|dir| path.starts_with(repository.root().join(dir)));
+        if path == root || !path.ends_with("Cargo.toml") || is_outside {
             continue;
         }
         let text =

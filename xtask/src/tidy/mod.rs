@@ -6,6 +6,7 @@ mod leftovers;
 mod lengths;
 mod links;
 mod manifests;
+mod seeded;
 
 use std::fmt;
 use std::path::Path;
@@ -59,6 +60,7 @@ pub(crate) fn findings(repository: &Repository) -> Result<Vec<Finding>> {
     findings.extend(links::check(repository)?);
     findings.extend(leftovers::check(repository)?);
     findings.extend(manifests::check(repository)?);
+    findings.extend(seeded::check(repository)?);
     Ok(findings)
 }
 
@@ -97,6 +99,11 @@ mod tests {
     fn generated_code_is_what_the_protobuf_files_say() {
         let repository = Repository::find().expect("the repository");
         crate::codegen::run(&repository, crate::codegen::Mode::Check).expect("no drift");
+    }
+
+    #[test]
+    fn no_build_of_the_workspace_has_bugs_put_in() {
+        assert_nothing_found(seeded::check);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::open::{Lock, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Pipeline, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
+use crate::seeded::Bugs;
 use crate::statistics::{Tracker, WriterCounters};
 use crate::store::OpenStore;
 use crate::token::Sealer;
@@ -83,6 +84,7 @@ fn sources(
     log: LogReader,
     store: Box<dyn Store>,
     collections: Collections,
+    bugs: Bugs,
 ) -> Result<Sources, OpenError> {
     let collections = Arc::new(collections);
     let floors = Floors::load(&*store, Arc::clone(&collections))?;
@@ -92,6 +94,7 @@ fn sources(
         store: Arc::new(OpenStore::new(store)),
         collections,
         floors: Arc::new(floors),
+        bugs,
     })
 }
 
@@ -106,7 +109,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
     );
     let (pipeline, commands) = pipeline::channel();
     let parts = Parts {
-        read: sources(reader, opened.store, opened.collections)?,
+        read: sources(reader, opened.store, opened.collections, options.bugs)?,
         pipeline: Arc::new(pipeline),
         meta: opened.meta,
         condition: Arc::new(Condition::default()),

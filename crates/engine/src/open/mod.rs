@@ -219,6 +219,7 @@ pub(crate) fn open(
     let mut log_options = wellspring_log::Options::new(data_dir.join("log"), log_epoch);
     log_options.segment_bytes = options.segment_bytes;
     log_options.file_system = Arc::clone(&options.file_system);
+    log_options.bugs = options.bugs.log;
     let log = Log::open(log_options, witnesses)
         .inspect_err(|_refused| remember_witness(&file, applied))
         .map_err(|refused| name_snapshot(refused, damaged))?;

@@ -17,6 +17,7 @@ use super::mutations::Mutations;
 use super::recent::{Recent, Since};
 use crate::commit::{Commit, CommitError, DocumentChange, Image, Mutation};
 use crate::read::{Sources, document_of};
+use crate::seeded::SeededBug;
 use crate::visible::document_after;
 
 /// The state that commands are judged on: what is durable, and what the group being made adds.
@@ -80,7 +81,7 @@ impl Judge {
             changes.push(change);
         }
         let mutation = command.request.mutation_id.clone().zip(command.digest);
-        let commit = Commit {
+        let mut commit = Commit {
             seq,
             time,
             principal: command.principal.clone(),
@@ -88,6 +89,16 @@ impl Judge {
             new_collections,
             changes,
         };
+        let rest = self.read.bugs.split_off(&mut commit);
+        let result = self.stage(staged, commit)?;
+        if let Some(rest) = rest {
+            self.stage(staged, rest)?;
+        }
+        Ok(result)
+    }
+
+    /// Accepts the commit, unless its record is too large.
+    fn stage(&mut self, staged: &mut Staged, commit: Commit) -> Result<CommitResult, CommitError> {
         let record = commit.record();
         let bytes = record.encoded_bytes();
         if bytes > limits::RECORD_BYTES_MAX {
@@ -109,7 +120,8 @@ impl Judge {
             staged.collections.insert(path.clone(), *id);
             self.next_collection = CollectionId(id.0 + 1);
         }
-        if let Some(mutation) = &commit.mutation {
+        let knows_late = self.read.bugs.has(SeededBug::ApplyTwice);
+        if let Some(mutation) = commit.mutation.as_ref().filter(|_| !knows_late) {
             let remembered = RememberedMutation {
                 principal: commit.principal.as_deref().map(Into::into),
                 id: mutation.id.as_str().into(),
@@ -232,7 +244,9 @@ impl Judge {
             return Ok(document.clone());
         }
         // The overlay first: what has left it by the time the store is asked is in the store.
-        if let (_, Some(pending)) = self.read.visible.get(path) {
+        if let (_, Some(pending)) = self.read.visible.get(path)
+            && !self.read.bugs.has(SeededBug::StaleBeforeImage)
+        {
             return Ok(pending.document);
         }
         let Some(collection) = self.read.collections.id(path.collection_str()) else {

@@ -15,11 +15,12 @@ use super::recent::Recent;
 use super::space::{Reserve, Space};
 use super::{Command, Commands, Mutations, Ordered};
 use crate::apply::ApplyQueue;
-use crate::commit::{CommitError, Group};
+use crate::commit::{Commit, CommitError, Group};
 use crate::executor::{Next, Patience, Turn, Worker};
 use crate::feed::Ring;
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::Sources;
+use crate::seeded::SeededBug;
 use crate::statistics::WriterCounters;
 
 /// Bytes of commits after which a group takes no more.
@@ -226,25 +227,27 @@ impl Writer {
         if staged.commits.is_empty() {
             return Ok(());
         }
+        let is_early = self.judge.read.bugs.has(SeededBug::PublishBeforeAppend);
+        if is_early {
+            self.publish(staged.commits.clone());
+        }
         let began = Instant::now();
         self.log.append(&staged.records)?;
         let (commits, took) = (staged.commits.len(), began.elapsed());
         self.counters.appended(commits, staged.bytes, took);
         self.space.wrote(staged.bytes);
-        self.publish(staged);
+        if !is_early {
+            self.publish(staged.commits);
+        }
         Ok(())
     }
 
-    fn publish(&self, staged: Staged) {
+    fn publish(&self, commits: Vec<Arc<Commit>>) {
         // Before the group is visible: whoever sees it must find its collections.
-        for (id, path) in staged
-            .commits
-            .iter()
-            .flat_map(|commit| &commit.new_collections)
-        {
+        for (id, path) in commits.iter().flat_map(|commit| &commit.new_collections) {
             self.judge.read.collections.add(*id, path.clone());
         }
-        let group = Arc::new(Group::new(staged.commits));
+        let group = Arc::new(Group::new(commits));
         self.judge.read.visible.publish(&group);
         for commit in &group.commits {
             self.judge.read.floors.absorb(commit);

@@ -16,6 +16,7 @@ use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence, Tim
 use crate::collections::Collections;
 use crate::commit::Commit;
 use crate::floors::Floors;
+use crate::seeded::Bugs;
 use crate::store::OpenStore;
 use crate::token::TokenError;
 use crate::visible::Visible;
@@ -34,6 +35,7 @@ pub(crate) struct Sources {
     pub(crate) visible: Arc<Visible>,
     pub(crate) collections: Arc<Collections>,
     pub(crate) floors: Arc<Floors>,
+    pub(crate) bugs: Bugs,
 }
 
 impl Sources {

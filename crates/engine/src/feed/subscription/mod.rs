@@ -22,6 +22,7 @@ use super::queue::{Ended, Taken};
 use super::snapshot::{Snapshot, Step as SnapshotStep};
 use crate::executor::{Executor, Job};
 use crate::read::{ReadError, Sources};
+use crate::seeded::SeededBug;
 use crate::statistics::{SubscriptionState, Tracker, Tracking};
 use crate::token::Sealer;
 
@@ -169,7 +170,10 @@ impl Subscription {
             .wait_for(|now| *now >= visible)
             .await
             .is_ok();
-        if let Phase::Live(registration) = &self.phase {
+        if self.has(SeededBug::CheckpointOvertakes) {
+            self.position = visible;
+            self.push_checkpoint();
+        } else if let Phase::Live(registration) = &self.phase {
             registration.request_checkpoint();
         }
     }
@@ -246,6 +250,10 @@ impl Subscription {
         let registered = hub.register(collection, &self.wanted.view, queue_bytes_max);
         self.tracking.note_queue(&registered.0.queue);
         registered
+    }
+
+    fn has(&self, bug: SeededBug) -> bool {
+        self.sources.read.bugs.has(bug)
     }
 
     fn tell_tracker(&self) {
@@ -367,7 +375,10 @@ impl Subscription {
             Err(error) => return self.gap_or(error),
         };
         self.tracking.caught_up(caught_up.scanned_bytes);
-        self.phase = Phase::CatchUp(registered);
+        self.phase = match registered {
+            None if self.has(SeededBug::DropAtSwitch) => Phase::Live(self.register().0),
+            registered => Phase::CatchUp(registered),
+        };
         let last = caught_up.commits.last().map(|commit| commit.seq);
         self.position = caught_up.scanned;
         if let Some(last) = last {
@@ -416,7 +427,8 @@ impl Subscription {
                     if commits.is_empty() {
                         return Ok(true); // They come to nothing.
                     }
-                    let token = self.sources.sealer.position(last);
+                    let behind = u64::from(self.has(SeededBug::TokenOffByOne));
+                    let token = self.sources.sealer.position(Sequence(last.0 - behind));
                     self.outbox
                         .push_back(FeedMessage::Changes { commits, token });
                 }
