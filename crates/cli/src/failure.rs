@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use wellspring_client::{ChangesError, Code, ConnectError, RequestError, WireError};
 use wellspring_engine::backup::BackupError;
 use wellspring_engine::verify::VerifyError;
+use wellspring_engine::{CloseError, OpenError, ReadError};
 use wellspring_server::config::ConfigError;
 use wellspring_server::{LogError, RunError};
 use wellspring_types::SelectError;
-use wellspring_types::{CollectionPath, DocumentPath, JsonError};
+use wellspring_types::{DocumentPath, JsonError};
 
 use crate::commands::import::ImportError;
 
@@ -66,9 +67,9 @@ pub(crate) enum Failure {
     Select(#[from] SelectError),
     #[error(transparent)]
     Import(#[from] ImportError),
-    #[error("{collection}: import stopped after {written} documents")]
+    #[error("{into}: import stopped after {written} documents")]
     ImportStopped {
-        collection: CollectionPath,
+        into: String,
         written: u64,
         source: RequestError,
     },
@@ -82,6 +83,14 @@ pub(crate) enum Failure {
     Backup(#[from] BackupError),
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    #[error("there is no database in {}", data_dir.display())]
+    NoDatabase { data_dir: PathBuf },
+    #[error("the database cannot be opened: {0}")]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Reading(#[from] ReadError),
+    #[error("the database was not closed cleanly: {0}")]
+    Close(#[from] CloseError),
     #[error("{} is damaged", path.display())]
     Damaged { path: PathBuf },
     #[error("not all of {} could be checked", path.display())]
@@ -186,11 +195,16 @@ impl Failure {
                  a backup: `wellspring backup --data {0} --to BACKUP`, then `wellspring verify BACKUP`.",
                 data_dir.display()
             )),
+            Failure::Open(OpenError::InUse { data_dir }) => Some(format!(
+                "A server has it open. Stop it; or export a copy: `wellspring backup --data {} --to \
+                 BACKUP`, then `wellspring restore --from BACKUP --data COPY`.",
+                data_dir.display()
+            )),
             Failure::Scratch { .. } => {
                 Some("Name one with --scratch, where there is as much space as the store takes.".to_owned())
             }
             Failure::ImportStopped { .. } => {
-                Some("With --id the same import can simply be run again.".to_owned())
+                Some("With --id or --all the same import can simply be run again.".to_owned())
             }
             _ => None,
         }

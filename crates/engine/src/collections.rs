@@ -36,6 +36,16 @@ impl Collections {
         known.by_id.insert(id, path);
     }
 
+    /// All that clients can name, in the order of their paths.
+    pub(crate) fn named(&self) -> Vec<CollectionPath> {
+        let known = self.known.read();
+        // The database's own are no paths to a client.
+        let is_named = |path: &&CollectionPath| path.as_str().parse::<CollectionPath>().is_ok();
+        let mut named: Vec<_> = known.by_id.values().filter(is_named).cloned().collect();
+        named.sort_unstable();
+        named
+    }
+
     /// The id that the next new collection takes.
     pub(crate) fn next_id(&self) -> CollectionId {
         let highest = self.known.read().by_id.keys().map(|id| id.0).max();

@@ -9,22 +9,45 @@ use wellspring_protocol::json::reply::document_body;
 use wellspring_types::query::Query;
 use wellspring_types::{At, CollectionPath, Filter};
 
+use super::export_all;
 use super::pages::{Pages, whole};
 use crate::arguments::Target;
 use crate::connection::connect;
 use crate::failure::Failure;
 use crate::output::{Output, documents, tell};
 
-/// Read a whole collection, as of one moment.
+/// Read a whole collection, or a whole database at rest, as of one moment.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Writes one document a line, with its envelope (path, version, times, data). `wellspring import`
-recognises it. All pages are exact as of one sequence, whatever is written meanwhile.")]
+recognises it. All pages are exact as of one sequence, whatever is written meanwhile.
+
+With --all, all collections of a database that no server has open, nested ones too: a line has path
+and data, and no more. `wellspring import --all` makes the same documents of it, in any database.
+
+Examples:
+  wellspring export rooms rooms.ndjson
+  wellspring export --all dump.ndjson --data ./wellspring-data")]
 pub(crate) struct Export {
     /// The collection, such as `rooms`.
-    collection: CollectionPath,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    collection: Option<CollectionPath>,
     /// The file to write, replaced when it exists; without it, or for `-`: standard output.
+    #[arg(conflicts_with = "all")]
     file: Option<PathBuf>,
+    /// Every collection, into this file; without it, or for `-`: to standard output.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "-",
+        requires = "data",
+        conflicts_with = "filter"
+    )]
+    all: Option<PathBuf>,
+    /// With --all, the directory of the database.
+    #[arg(long, value_name = "DIR", requires = "all")]
+    data: Option<PathBuf>,
     /// Only documents that match this filter, such as `{"open":true}`.
     #[arg(long = "where", value_name = "JSON", value_parser = Filter::parse)]
     filter: Option<Filter>,
@@ -35,14 +58,17 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failure> {
-        let mut sink = match self.file {
-            Some(path) if path.as_os_str() != "-" => Sink::create(path)?,
-            _ => Sink::Output(Output::new()),
+        let (file, collection) = match (self.all, self.data, self.collection) {
+            (Some(file), Some(data), _) => return export_all::run(&data, file, self.at).await,
+            (_, _, Some(collection)) => (self.file, collection),
+            // The command line asks for one or the other.
+            (_, _, None) => return Ok(()),
         };
+        let mut sink = Sink::open(file)?;
         let client = connect(target).await?;
         let query = Query {
             at: self.at,
-            ..whole(self.collection.clone(), self.filter, None)
+            ..whole(collection.clone(), self.filter, None)
         };
         let mut pages = Pages::new(&client, query);
         let (mut written, mut seq) = (0_u64, 0);
@@ -56,16 +82,15 @@ impl Export {
         sink.finish()?;
         client.close().await;
         tell(format_args!(
-            "exported {} of {} as of {seq}",
-            documents(written),
-            self.collection
+            "exported {} of {collection} as of {seq}",
+            documents(written)
         ));
         Ok(())
     }
 }
 
 /// Where the lines go.
-enum Sink {
+pub(super) enum Sink {
     Output(Output),
     File {
         path: PathBuf,
@@ -74,6 +99,14 @@ enum Sink {
 }
 
 impl Sink {
+    /// The file of this name; standard output for `-` or none.
+    pub(super) fn open(file: Option<PathBuf>) -> Result<Sink, Failure> {
+        match file {
+            Some(path) if path.as_os_str() != "-" => Sink::create(path),
+            _ => Ok(Sink::Output(Output::new())),
+        }
+    }
+
     fn create(path: PathBuf) -> Result<Sink, Failure> {
         match File::create(&path) {
             Ok(file) => Ok(Sink::File {
@@ -84,7 +117,7 @@ impl Sink {
         }
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Failure> {
+    pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
         match self {
             Sink::Output(output) => output.line(line),
             Sink::File { path, file } => {
@@ -96,7 +129,7 @@ impl Sink {
         }
     }
 
-    fn finish(self) -> Result<(), Failure> {
+    pub(super) fn finish(self) -> Result<(), Failure> {
         match self {
             Sink::Output(mut output) => output.flush(),
             Sink::File { path, mut file } => file

@@ -17,6 +17,7 @@ pub(crate) mod tail;
 pub(crate) mod verify;
 mod version;
 
+mod export_all;
 mod input;
 mod pages;
 mod signals;

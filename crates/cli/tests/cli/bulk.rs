@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 
-use crate::support::{Server, said, text};
+use crate::support::{Server, said, spawn, text, wellspring};
 
 #[test]
 fn what_is_exported_imports_again_digit_for_digit() {
@@ -52,6 +52,110 @@ fn what_is_exported_imports_again_digit_for_digit() {
         server.run(["get", "copies/7"]).stdout,
         "{\"code\":7,\"n\":1e3}\n"
     );
+}
+
+/// Exports the whole database of a server that is stopped for that; its lines.
+fn export_all(server: Server) -> String {
+    let data = server.data();
+    server.signal("TERM");
+    let (status, _directory) = server.ended();
+    assert_eq!(status, Some(0));
+    let exported = said(
+        spawn(wellspring().args(["export", "--all", "--data", text(&data)])),
+        "",
+    );
+    assert_eq!(exported.status, 0, "{}", exported.stderr);
+    exported.stdout
+}
+
+#[test]
+fn a_whole_database_is_exported_imported_and_exported_again_byte_for_byte() {
+    let server = Server::start();
+    for (path, data) in [
+        (
+            "rooms/42",
+            r#"{"topic":"tea","n":123456789012345678901234567890.10}"#,
+        ),
+        (
+            "rooms/42/messages/1",
+            r#"{"text":"é\n","deep":{"a":[1e3,-0.0,null]}}"#,
+        ),
+        ("rooms/42/messages/1/réactions/ann b", "{}"),
+        ("rooms/7", r#"{"topic":"old"}"#),
+        ("rooms/7", r#"{"topic":"new"}"#),
+        ("users/gone", "{}"),
+    ] {
+        assert_eq!(server.run(["put", path, data]).status, 0, "{path}");
+    }
+    assert_eq!(server.run(["delete", "users/gone"]).status, 0);
+    let rows: String = (0..1500).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    server.run_with(&["import", "numbers", "-", "--id", "n"], &rows);
+
+    let data = server.data();
+    let in_use = said(
+        spawn(wellspring().args(["export", "--all", "--data", text(&data)])),
+        "",
+    );
+    assert_eq!(in_use.status, 1);
+    assert!(
+        in_use.stderr.contains("wellspring backup --data"),
+        "{}",
+        in_use.stderr
+    );
+
+    let first = export_all(server);
+    assert_eq!(first.lines().count(), 1504);
+    assert!(first.contains("{\"path\":\"rooms/42/messages/1/réactions/ann b\",\"data\":{}}\n"));
+    assert!(first.contains(
+        "{\"path\":\"rooms/42\",\"data\":{\"topic\":\"tea\",\"n\":123456789012345678901234567890.10}}\n"
+    ));
+
+    let other = Server::start();
+    let file = other.file("dump.ndjson", &first);
+    for _ in 0..2 {
+        let imported = other.run(["import", "--all", text(&file)]);
+        assert_eq!(imported.status, 0, "{}", imported.stderr);
+        assert!(
+            imported
+                .stderr
+                .contains("imported 1504 documents into their paths"),
+            "{}",
+            imported.stderr
+        );
+    }
+    assert_eq!(export_all(other), first);
+}
+
+#[test]
+fn lines_of_an_export_go_to_their_paths_or_are_refused_before_any_is_written() {
+    let server = Server::start();
+    server.run(["put", "rooms/1", "{\"a\":1}"]);
+    let exported = server.run(["export", "rooms"]);
+    server.run(["delete", "rooms/1"]);
+    let back = server.run_with(&["import", "--all"], &exported.stdout);
+    assert_eq!(back.status, 0, "{}", back.stderr);
+    assert_eq!(server.run(["get", "rooms/1"]).stdout, "{\"a\":1}\n");
+
+    for (row, why) in [
+        (
+            "{\"path\":\"rooms\",\"data\":{}}",
+            "row 2 has no id that can be one",
+        ),
+        (
+            "{\"path\":\"rooms/3\",\"data\":4}",
+            "row 2 is not a line of an export",
+        ),
+        (
+            "{\"path\":\"rooms/3\",\"data\":{},\"more\":1}",
+            "row 2 is not a line of an export",
+        ),
+    ] {
+        let rows = format!("{{\"path\":\"rooms/2\",\"data\":{{}}}}\n{row}\n");
+        let refused = server.run_with(&["import", "--all"], &rows);
+        assert_eq!(refused.status, 1);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    assert_eq!(server.run(["get", "rooms/2"]).status, 3);
 }
 
 #[test]

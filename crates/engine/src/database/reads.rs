@@ -16,6 +16,13 @@ use crate::read::{self, Cancelled, OfToken, Permit, ReadError};
 const QUERY_ATTEMPTS: usize = 8;
 
 impl Database {
+    /// Every collection that was ever written to, in the order of their paths, whether or not there
+    /// is anything in it now. A query of each as of one sequence reads the whole database as of that.
+    #[must_use]
+    pub fn collections(&self) -> Vec<CollectionPath> {
+        self.inner.read.collections.named()
+    }
+
     /// The document at `path`; `None` if there is none.
     ///
     /// # Errors

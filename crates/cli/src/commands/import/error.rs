@@ -30,6 +30,8 @@ pub(crate) enum ImportError {
     NotAnObject { row: u64, found: &'static str },
     #[error("row {row} is not a line of an export, as the first one is")]
     NotAnEnvelope { row: u64 },
+    #[error("row {row} is not a line of an export: an object with path and data")]
+    NotALine { row: u64 },
     #[error("row {row} has no field {}", field.as_str())]
     NoId { row: u64, field: FieldPath },
     #[error("row {row}: {} is {found}; an id is a text or a number", field.as_str())]

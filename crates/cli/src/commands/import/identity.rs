@@ -15,6 +15,8 @@ pub(crate) enum Identity {
     Field(FieldPath),
     /// In the path of an export's line; the document is in its `data`.
     Envelope,
+    /// In the path of a line, which is the document's own: the document is in its `data`.
+    Path,
     /// Nowhere: they are generated.
     Generated,
 }
@@ -22,7 +24,7 @@ pub(crate) enum Identity {
 /// A row's document.
 #[derive(Debug)]
 pub(crate) struct Document {
-    /// `None` where it is generated.
+    /// `None` where it is generated; the whole path with [`Identity::Path`].
     pub(crate) id: Option<Box<str>>,
     pub(crate) data: Data,
 }
@@ -40,7 +42,7 @@ impl Identity {
     /// A row's document, checked in full: nothing about it is refused later.
     pub(crate) fn document(
         &self,
-        collection: &CollectionPath,
+        collection: Option<&CollectionPath>,
         row: Row,
     ) -> Result<Document, ImportError> {
         let Row { number, object } = row;
@@ -50,11 +52,18 @@ impl Identity {
                 let (id, data) = open(object).ok_or(ImportError::NotAnEnvelope { row: number })?;
                 (Some(id), data)
             }
+            Identity::Path => {
+                let line = open_line(object);
+                let (path, data) = line.ok_or(ImportError::NotALine { row: number })?;
+                (Some(path), data)
+            }
             Identity::Generated => (None, object),
         };
-        if let Some(id) = &id
-            && let Err(source) = collection.document(id)
-        {
+        let path = id.as_deref().map(|id| match collection {
+            Some(collection) => collection.document(id),
+            None => id.parse(),
+        });
+        if let Some(Err(source)) = path {
             return Err(ImportError::Id {
                 row: number,
                 source,
@@ -66,6 +75,16 @@ impl Identity {
             source,
         })?;
         Ok(Document { id, data })
+    }
+}
+
+/// The path and the data of a line of an export of everything.
+fn open_line(mut line: Object) -> Option<(Box<str>, Object)> {
+    let path = line.get("path")?.as_str()?.into();
+    let is_known = line.keys().all(|member| ENVELOPE.contains(&member));
+    match line.remove("data")? {
+        Value::Object(data) if is_known => Some((path, data)),
+        _ => None,
     }
 }
 

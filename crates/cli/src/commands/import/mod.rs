@@ -43,14 +43,29 @@ Documents are created or replaced. With --id FIELD a row's id is the text or num
 field; where rows have the same id the last wins. Without it ids are generated, except for
 lines of `wellspring export`, which keep theirs.
 
+With --all each line is an object with path and data; other members of an export's lines are allowed,
+and not looked at. Every document of it is created or replaced, and none is removed.
+
 All rows are checked before the first is written. Numbers keep every digit. A cell of a CSV
 file is text, unless it is exactly a JSON number, true, false or null; the first record names
 the fields.")]
 pub(crate) struct Import {
     /// The collection, such as `rooms`.
-    collection: CollectionPath,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    collection: Option<CollectionPath>,
     /// The file; `-`: standard input, which is then held in memory.
-    file: PathBuf,
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    file: Option<PathBuf>,
+    /// Lines of `wellspring export --all`, or of an export of collections, each into the path that
+    /// it names; from this file, or from standard input without it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        default_missing_value = "-",
+        conflicts_with = "id"
+    )]
+    all: Option<PathBuf>,
     /// The field that is each row's id, such as `code` or `address.zip`.
     #[arg(long, value_name = "FIELD")]
     id: Option<FieldPath>,
@@ -71,12 +86,16 @@ fn parse_batch(text: &str) -> Result<usize, String> {
 
 impl Import {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failure> {
-        let source = Source::new(&self.file)?;
+        // The command line asks for one or the other.
+        let Some(file) = self.all.or(self.file) else {
+            return Ok(());
+        };
+        let source = Source::new(&file)?;
         let format = match self.format {
             Some(format) => format,
-            None => Format::find(&self.file, &source)?,
+            None => Format::find(&file, &source)?,
         };
-        let plan = Plan::check(source, format, self.collection.clone(), self.id.as_ref())?;
+        let plan = Plan::check(source, format, self.collection, self.id.as_ref())?;
         let client = connect(target).await?;
         let mut progress = Progress::new(plan.documents());
         let batches = Batches {
@@ -97,9 +116,8 @@ impl Import {
                 Ok(documents) => progress.advance(documents),
                 Err(Failure::Request(source)) => {
                     let written = progress.stop();
-                    let collection = self.collection;
                     return Err(Failure::ImportStopped {
-                        collection,
+                        into: plan.destination(),
                         written,
                         source,
                     });
@@ -109,7 +127,7 @@ impl Import {
         }
         drop(commits);
         client.close().await;
-        tell(progress.finish(&self.collection, plan.repeats()));
+        tell(progress.finish(&plan.destination(), plan.repeats()));
         Ok(())
     }
 }

@@ -15,7 +15,8 @@ use super::source::Source;
 pub(crate) struct Plan {
     source: Source,
     format: Format,
-    collection: CollectionPath,
+    /// `None`: each row names its own path.
+    collection: Option<CollectionPath>,
     identity: Identity,
     rows: u64,
     /// For each id, the last row that has it.
@@ -34,16 +35,19 @@ impl Plan {
     pub(crate) fn check(
         source: Source,
         format: Format,
-        collection: CollectionPath,
+        collection: Option<CollectionPath>,
         field: Option<&FieldPath>,
     ) -> Result<Plan, ImportError> {
-        let mut identity = field.cloned().map(Identity::Field);
+        let mut identity = match &collection {
+            Some(_) => field.cloned().map(Identity::Field),
+            None => Some(Identity::Path),
+        };
         let (mut rows, mut last_rows) = (0, HashMap::new());
         for row in format.rows(source.open()?)? {
             let row = row?;
             let number = row.number;
             let identity = identity.get_or_insert_with(|| Identity::find(field, &row));
-            if let Some(id) = identity.document(&collection, row)?.id {
+            if let Some(id) = identity.document(collection.as_ref(), row)?.id {
                 last_rows.insert(id, number);
             }
             rows += 1;
@@ -57,6 +61,14 @@ impl Plan {
             rows,
             last_rows,
         })
+    }
+
+    /// Where they go, in words.
+    pub(crate) fn destination(&self) -> String {
+        match &self.collection {
+            Some(collection) => collection.as_str().to_owned(),
+            None => "their paths".to_owned(),
+        }
     }
 
     /// How many documents will be written.
@@ -86,7 +98,7 @@ impl Plan {
 
     fn prepare_row(&self, row: Row, ids: &mut Generator) -> Result<Option<Prepared>, ImportError> {
         let number = row.number;
-        let document = self.identity.document(&self.collection, row)?;
+        let document = self.identity.document(self.collection.as_ref(), row)?;
         let id = match document.id {
             Some(id) => match self.last_rows.get(&id) {
                 Some(last) if *last == number => id,
@@ -95,7 +107,11 @@ impl Plan {
             },
             None => generate(ids),
         };
-        match self.collection.document(&id) {
+        let path = match &self.collection {
+            Some(collection) => collection.document(&id),
+            None => id.parse(),
+        };
+        match path {
             Ok(path) => Ok(Some(Prepared {
                 path,
                 data: document.data,
@@ -128,7 +144,7 @@ mod tests {
         Plan::check(
             source,
             Format::Ndjson,
-            "films".parse().unwrap(),
+            Some("films".parse().unwrap()),
             field.as_ref(),
         )
     }

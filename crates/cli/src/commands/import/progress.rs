@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use wellspring_types::CollectionPath;
 
 use crate::output::{documents, tell};
 
@@ -57,7 +56,7 @@ impl Progress {
     }
 
     /// What to tell at the end.
-    pub(crate) fn finish(&self, collection: &CollectionPath, repeats: u64) -> String {
+    pub(crate) fn finish(&self, into: &str, repeats: u64) -> String {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
@@ -66,7 +65,7 @@ impl Progress {
         let millis = self.began.elapsed().as_millis().max(1);
         let rate = u128::from(self.done) * 1000 / millis;
         let done = documents(self.done);
-        let mut text = format!("imported {done} into {collection} in {seconds:.1} s ({rate}/s)");
+        let mut text = format!("imported {done} into {into} in {seconds:.1} s ({rate}/s)");
         if repeats > 0 {
             write!(
                 text,
