@@ -43,6 +43,7 @@ counts! {
     unknown: "commits of unknown outcome",
     repeated: "commits sent again",
     reads: "reads and queries",
+    past: "of them as of the past",
     sessions: "sessions of subscriptions",
     messages: "messages of subscriptions",
     overflows: "queues that overflowed",

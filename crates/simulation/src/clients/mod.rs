@@ -1,6 +1,7 @@
 //! The clients of a simulated database. What they see they record.
 
 mod follower;
+mod past;
 mod patience;
 mod reader;
 mod writer;

@@ -7,25 +7,27 @@ use wellspring_testkit::history::DocumentHash;
 use wellspring_testkit::history::record::{ReadRecord, Record, StateRecord};
 use wellspring_testkit::history::recorder::Recorder;
 use wellspring_types::query::{OrderBy, Query, compare};
-use wellspring_types::{Document, DocumentPath, Sequence};
+use wellspring_types::{At, CollectionPath, Document, DocumentPath, Sequence};
 
 use super::patience::turns;
-use super::{collection, filter};
+use super::{collection, filter, past};
 use crate::world::World;
 
 /// Reads until the database closes, or the process ends.
 pub(crate) async fn read(world: Arc<World>, database: Database, recorder: Recorder) {
     loop {
         turns(1 + world.below(10)).await;
-        let went_on = if world.chance(1, 2) {
-            document(&world, &database, &recorder).await.map(|_| ())
-        } else {
-            query(&world, &database, &recorder).await
+        let went_on = match world.below(4) {
+            0 | 1 => document(&world, &database, &recorder).await.map(|_| ()),
+            2 => query(&world, &database, &recorder).await,
+            _ => past::read(&world, &database, &recorder).await,
         };
         match went_on {
             Ok(()) => {}
             Err(ReadError::Cancelled) => return,
-            Err(ReadError::TooMuchChanged | ReadError::CursorExpired) => {}
+            Err(
+                ReadError::TooMuchChanged | ReadError::CursorExpired | ReadError::Expired { .. },
+            ) => {}
             Err(error) if world.may_fail() => world.note(|| format!("a read fails: {error}")),
             Err(error) => {
                 world.fail(format!("a read fails: {error}"));
@@ -57,6 +59,19 @@ async fn query(world: &World, database: &Database, recorder: &Recorder) -> Resul
     let Some(collection) = collection(world) else {
         return Ok(());
     };
+    let t_inv = recorder.now();
+    query_at(world, database, recorder, (collection, None, t_inv)).await?;
+    Ok(())
+}
+
+/// Reads all pages of some query of a collection and records them, as if it had been asked for at
+/// `t_inv`. Returns the query and its documents.
+pub(super) async fn query_at(
+    world: &World,
+    database: &Database,
+    recorder: &Recorder,
+    (collection, at, t_inv): (CollectionPath, Option<At>, u64),
+) -> Result<(Query, Vec<Document>), ReadError> {
     let order: Vec<OrderBy> = match world.below(3) {
         0 => "-n".parse().into_iter().collect(),
         1 => "room".parse().into_iter().collect(),
@@ -69,9 +84,8 @@ async fn query(world: &World, database: &Database, recorder: &Recorder) -> Resul
         order_by: order.clone(),
         limit: u32::try_from(1 + world.below(6)).unwrap_or(1),
         cursor: None,
-        at: None,
+        at,
     };
-    let t_inv = recorder.now();
     let mut documents: Vec<Document> = Vec::new();
     let seq = loop {
         let page = database.query(query.clone()).await?;
@@ -104,5 +118,5 @@ async fn query(world: &World, database: &Database, recorder: &Recorder) -> Resul
         ..ReadRecord::default()
     }));
     world.count(|counts| counts.reads += 1);
-    Ok(())
+    Ok((query, documents))
 }

@@ -49,6 +49,7 @@ fn every_promise_is_kept_under_every_seed() {
         (counts.inside, 20),
         (counts.while_opening, 10),
         (counts.closes, 20),
+        (counts.past, 100),
         (counts.messages, 1_000),
         (counts.overflows, 20),
         (counts.re_pins, 2),
