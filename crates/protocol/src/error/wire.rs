@@ -110,20 +110,15 @@ impl WireError {
 
     /// The members of [`WireError::to_json`], for a message that has more.
     pub(crate) fn write_members(&self, out: &mut String) {
-        self.write_reason(out);
-        if let Some(details) = &self.details {
-            out.push_str(",\"details\":");
-            details.write(out);
-        }
-    }
-
-    /// The members without `details`.
-    pub(crate) fn write_reason(&self, out: &mut String) {
         out.push_str("\"code\":");
         write_string(out, self.code.as_str());
         out.push_str(",\"message\":");
         write_string(out, &self.message);
         self.write_retry(out);
+        if let Some(details) = &self.details {
+            out.push_str(",\"details\":");
+            details.write(out);
+        }
     }
 
     /// `,"retry":…` and `,"after_ms":…`.

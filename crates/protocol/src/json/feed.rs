@@ -89,7 +89,7 @@ fn push_known(out: &mut String, known: bool) {
 pub fn ended(id: Option<&str>, error: &WireError, token: Option<&ResumeToken>) -> String {
     let mut out = begin("ended", id);
     out.push(',');
-    error.write_reason(&mut out);
+    error.write_members(&mut out);
     finish(out, token)
 }
 

@@ -7,14 +7,16 @@ mod outbox;
 mod subscriptions;
 mod terms;
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 use wellspring_engine::{Database, Subscription};
 use wellspring_protocol::error::{Code, WireError};
-use wellspring_types::Sequence;
 use wellspring_types::feed::SubscribeRequest;
+use wellspring_types::{Number, Sequence};
 
 use crate::metrics::{Outcome, Route, Transport};
 pub(crate) use answers::Answer;
@@ -62,12 +64,27 @@ enum Ending {
     Cutting(WireError),
 }
 
-impl From<OutboxError> for Ending {
-    fn from(error: OutboxError) -> Ending {
+impl Ending {
+    /// Tells a client that is too slow how far behind it is: the first commit that it could not be
+    /// sent, and all that are visible after it.
+    fn behind(self, visible: Sequence, first: Option<Sequence>) -> Ending {
+        match (self, first) {
+            (Ending::Cutting(why), Some(first)) if why.code == Code::Slow => {
+                let commits = (visible.0 + 1).saturating_sub(first.0);
+                Ending::Cutting(why.detail("behind", Number::from(commits)))
+            }
+            (ending, _) => ending,
+        }
+    }
+
+    fn of(error: OutboxError, stalled: Duration) -> Ending {
         match error {
             OutboxError::Gone => Ending::Silent,
             OutboxError::Stalled => {
-                Ending::Cutting(WireError::new(Code::Slow, "the client reads too slowly"))
+                let millis = u64::try_from(stalled.as_millis()).unwrap_or(u64::MAX);
+                let told = format!("the client took next to nothing for {millis} ms");
+                let why = WireError::new(Code::Slow, told);
+                Ending::Cutting(why.detail("stalled_ms", Number::from(millis)))
             }
         }
     }
@@ -204,6 +221,7 @@ impl<F: Framing> Session<F> {
         let Some(message) = self.subscriptions.take_turn(turn, target) else {
             return self.release().await;
         };
+        let first = message.first_commit();
         let frames = match &message.what {
             Ok(of_feed) => self.framing.feed(&message.id, of_feed),
             Err(error) => {
@@ -215,7 +233,7 @@ impl<F: Framing> Session<F> {
         };
         match self.say(frames).await {
             Next::GoOn => self.release().await,
-            end @ Next::End(_) => end,
+            Next::End(ending) => Next::End(ending.behind(self.database.visible(), first)),
         }
     }
 
@@ -320,7 +338,7 @@ impl<F: Framing> Session<F> {
         let began = Instant::now();
         for framed in frames {
             if let Err(error) = self.outbox.put(framed.frame, framed.bytes).await {
-                return Next::End(error.into());
+                return Next::End(Ending::of(error, self.outbox.patience()));
             }
         }
         // Nobody listened to the client meanwhile: that is not its silence.

@@ -136,6 +136,11 @@ impl<F> Outbox<F> {
         Ok(())
     }
 
+    /// How long the client may take nothing.
+    pub(crate) fn patience(&self) -> Duration {
+        self.limits.stalled
+    }
+
     /// When the client counts as stalled, for a frame that waits since `began`.
     fn patience_ends(&self, began: Instant) -> Instant {
         let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);

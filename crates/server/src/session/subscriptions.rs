@@ -45,6 +45,16 @@ pub(super) struct Said {
     pub(super) token: Option<ResumeToken>,
 }
 
+impl Said {
+    /// The first commit of a message of changes.
+    pub(super) fn first_commit(&self) -> Option<Sequence> {
+        match &self.what {
+            Ok(FeedMessage::Changes { commits, .. }) => commits.first().map(|commit| commit.seq),
+            _ => None,
+        }
+    }
+}
+
 impl Subscriptions {
     pub(super) fn is_empty(&self) -> bool {
         self.live.is_empty()

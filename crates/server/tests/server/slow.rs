@@ -4,11 +4,16 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wellspring_types::Value;
 
 use crate::support::{Lines, PATIENCE, TestServer, elements, number, parse, request, text, with};
 
 /// Large enough that a few fill what the system buffers for a socket.
 const LARGE: usize = 900_000;
+
+fn member<'a>(message: &'a Value, name: &str) -> &'a Value {
+    message.as_object().unwrap().get(name).unwrap()
+}
 
 async fn fill(server: &TestServer, documents: usize) {
     let data = format!(r#"{{"a":"{}"}}"#, "x".repeat(LARGE));
@@ -68,6 +73,7 @@ async fn a_stream_that_is_not_read_ends_as_slow() {
         (token, last) = (received.or(token), parse(&line));
     }
     assert_eq!(text(&last, "code"), "slow");
+    assert_eq!(number(member(&last, "details"), "stalled_ms"), 2000);
     // What was dropped unread must not count as seen: the last token is that of what was read.
     assert!(!last.as_object().unwrap().contains_key("token"));
     let token = token.expect("a part of the snapshot was read");
@@ -75,6 +81,35 @@ async fn a_stream_that_is_not_read_ends_as_slow() {
         .get(&format!("/v1/changes/a?after={}", token.as_str().unwrap()))
         .await;
     assert!(rest.body.contains("snapshot"), "the rest of it follows");
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_as_slow_tells_how_far_behind_it_is() {
+    let server = TestServer::start_with(|settings| {
+        settings.stalled_write_ms = Some(2000);
+        settings.queue_bytes_max = Some(65_536);
+    })
+    .await;
+    fill(&server, 40).await;
+    let feed = request(http::Method::GET, "/v1/changes/a?from=beginning", "");
+    let feed = with(feed, "accept", "application/x-ndjson");
+    let mut asleep = Lines::of(server.open(feed).await);
+    let mut canary = server.websocket().await;
+    canary
+        .say(r#"{"type":"subscribe","id":"c","collection":"b","checkpoint_interval_ms":3000}"#)
+        .await;
+    canary.hear_type("checkpoint").await;
+    let (mut read, mut last) = (0, asleep.message().await);
+    while let Some(line) = asleep.next().await {
+        if text(&last, "type") == "changes" {
+            read = number(elements(&last, "commits").last().unwrap(), "seq");
+        }
+        last = parse(&line);
+    }
+    assert_eq!(text(&last, "code"), "slow");
+    let behind = number(member(&last, "details"), "behind");
+    // What was queued for it is lost with it, and not counted.
+    assert!(behind > 0 && read + behind <= 40, "{read}, {behind}");
 }
 
 #[tokio::test]
