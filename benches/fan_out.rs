@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
-use wellspring_benches::{database, per_second, print_row};
+use wellspring_benches::{database, per_second, print_row, resident_bytes};
 use wellspring_engine::{Database, Subscription, SubscriptionError};
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest, View};
 use wellspring_types::write::{CommitRequest, Write};
@@ -254,12 +254,4 @@ async fn bytes_a_subscription(database: &Database) -> Result<f64> {
     let taken = resident_bytes()?.saturating_sub(before);
     // A figure for each of them, as if they were seconds.
     Ok(per_second(taken, Duration::from_secs(SIZES[3])))
-}
-
-/// What this process holds in memory.
-fn resident_bytes() -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let resident = resident.context("resident memory")?.trim_end_matches("kB");
-    Ok(resident.trim().parse::<u64>()? * 1024)
 }

@@ -5,9 +5,11 @@
 //! `docs/benchmarks.md` has the figures and their commands.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+pub mod served;
+
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use wellspring_engine::{Database, Options};
 use wellspring_types::Data;
@@ -73,4 +75,15 @@ pub fn spread(mut figures: Vec<f64>) -> (f64, f64, f64) {
 pub fn print_row(name: &str, figures: Vec<f64>, decimals: usize) {
     let (min, median, max) = spread(figures);
     println!("| {name} | {min:.decimals$} | {median:.decimals$} | {max:.decimals$} |");
+}
+
+/// What this process holds in memory.
+///
+/// # Errors
+/// Where the system is not Linux.
+pub fn resident_bytes() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.context("resident memory")?.trim_end_matches("kB");
+    Ok(resident.trim().parse::<u64>()? * 1024)
 }
