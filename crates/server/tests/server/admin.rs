@@ -39,7 +39,7 @@ async fn until(server: &TestServer, is_there: impl Fn(&[Value]) -> bool) -> Valu
 async fn subscriptions_are_listed_with_whom_they_serve_and_how_they_stand() {
     let server = TestServer::start().await;
     let socket = subscribe(&server, "s", "rooms").await;
-    let events = request(Method::GET, "/v1/changes/users", "");
+    let events = request(Method::GET, "/v1/changes/users?conflate=true", "");
     let events = Lines::of(
         server
             .open(with(events, "accept", "text/event-stream"))
@@ -52,6 +52,8 @@ async fn subscriptions_are_listed_with_whom_they_serve_and_how_they_stand() {
         assert_eq!(text(one, "collection"), collection);
         assert_eq!(text(one, "transport"), transport);
         assert_eq!(text(one, "state"), "live");
+        let conflate = one.as_object().unwrap().get("conflate").unwrap();
+        assert_eq!(conflate.as_bool(), Some(transport == "sse"));
         let peer: std::net::SocketAddr = text(one, "peer").parse().unwrap();
         assert!(peer.ip().is_loopback());
         let numbers = ["position", "lag", "floor", "queued_bytes", "age_seconds"];
