@@ -62,6 +62,33 @@ fn tail_goes_on_exactly_after_the_token_it_told() {
 }
 
 #[test]
+fn tail_skips_what_lies_between_when_it_conflates() {
+    let server = Server::start();
+    for n in 1..=3 {
+        server.run(["put", "rooms/1", &format!("{{\"n\":{n}}}")]);
+    }
+    let tail = server.run([
+        "tail",
+        "rooms",
+        "--from",
+        "beginning",
+        "--json",
+        "--conflate",
+        "--limit",
+        "1",
+    ]);
+    let line = tail.stdout;
+    assert!(
+        line.starts_with(r#"{"op":"insert","path":"rooms/1","version":3,"seq":3,"#),
+        "{line}"
+    );
+    assert!(
+        line.contains(r#","conflated":true,"data":{"n":3},"#),
+        "{line}"
+    );
+}
+
+#[test]
 fn tail_shows_changes_as_they_come_and_ends_well_when_interrupted() {
     let server = Server::start();
     server.run(["put", "rooms/1", r#"{"open":true}"#]);
