@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use wellspring_engine::{Database, Options};
 use wellspring_types::json::write_string;
 use wellspring_types::query::Query;
-use wellspring_types::{At, Document};
+use wellspring_types::{At, Document, Sequence};
 
 use super::export::Sink;
 use super::pages::whole;
@@ -28,37 +28,58 @@ pub(super) async fn run(data_dir: &Path, file: PathBuf, at: Option<At>) -> Resul
     let database = Database::open(options, &mut |_progress| {})?;
     let written = write(&database, file, at).await;
     let closed = database.close().await;
-    let (count, collections) = written?;
+    let Written {
+        documents: count,
+        collections,
+        seq,
+    } = written?;
     closed?;
+    let collections = match collections {
+        1 => "1 collection".to_owned(),
+        count => format!("{count} collections"),
+    };
     tell(format_args!(
-        "exported {} of {collections} collections as of {}",
-        documents(count),
-        database.visible()
+        "exported {} of {collections} as of {seq}",
+        documents(count)
     ));
     Ok(())
 }
 
-async fn write(
-    database: &Database,
-    file: PathBuf,
-    at: Option<At>,
-) -> Result<(u64, usize), Failure> {
-    let at = at.unwrap_or(At::Sequence(database.visible()));
-    let collections = database.collections();
+/// What was written.
+struct Written {
+    documents: u64,
+    /// Those that have a document in it.
+    collections: u64,
+    /// As of which sequence.
+    seq: Sequence,
+}
+
+async fn write(database: &Database, file: PathBuf, at: Option<At>) -> Result<Written, Failure> {
+    let visible = database.visible();
+    let at = at.unwrap_or(At::Sequence(visible));
     let mut sink = Sink::open(Some(file))?;
-    let mut written = 0;
-    for collection in &collections {
+    let mut written = Written {
+        documents: 0,
+        collections: 0,
+        seq: visible,
+    };
+    for collection in database.collections() {
+        let before = written.documents;
         let mut query = Some(Query {
             at: Some(at.clone()),
             ..whole(collection.clone(), None, None)
         });
         while let Some(asked) = query.take() {
             let page = database.query(asked.clone()).await?;
+            written.seq = page.seq;
             for document in &page.documents {
                 sink.line(&line(document))?;
-                written += 1;
-                if written % TELL_EVERY == 0 {
-                    tell(format_args!("{}, in {collection}", documents(written)));
+                written.documents += 1;
+                if written.documents.is_multiple_of(TELL_EVERY) {
+                    tell(format_args!(
+                        "{}, in {collection}",
+                        documents(written.documents)
+                    ));
                 }
             }
             query = page.cursor.map(|cursor| Query {
@@ -66,9 +87,10 @@ async fn write(
                 ..asked
             });
         }
+        written.collections += u64::from(written.documents > before);
     }
     sink.finish()?;
-    Ok((written, collections.len()))
+    Ok(written)
 }
 
 /// Path and data: what is the same in every database that has the document.

@@ -127,6 +127,30 @@ fn a_whole_database_is_exported_imported_and_exported_again_byte_for_byte() {
 }
 
 #[test]
+fn an_export_of_the_past_says_as_of_when_it_is_and_of_how_many_collections() {
+    let server = Server::start();
+    server.run(["put", "rooms/1", "{\"n\":1}"]);
+    server.run(["put", "rooms/1", "{\"n\":2}"]);
+    server.run(["put", "users/1", "{}"]);
+    let data = server.data();
+    server.signal("TERM");
+    let (status, _directory) = server.ended();
+    assert_eq!(status, Some(0));
+    let exported = said(
+        spawn(wellspring().args(["export", "--all", "--at", "1", "--data", text(&data)])),
+        "",
+    );
+    assert_eq!(
+        exported.stdout,
+        "{\"path\":\"rooms/1\",\"data\":{\"n\":1}}\n"
+    );
+    assert_eq!(
+        exported.stderr,
+        "exported 1 document of 1 collection as of 1\n"
+    );
+}
+
+#[test]
 fn lines_of_an_export_go_to_their_paths_or_are_refused_before_any_is_written() {
     let server = Server::start();
     server.run(["put", "rooms/1", "{\"a\":1}"]);

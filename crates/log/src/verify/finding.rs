@@ -219,14 +219,19 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Adds one; beyond [`FINDINGS_MAX`] it is only counted.
+    /// Adds one; beyond [`FINDINGS_MAX`] it is only counted, unless it is worse than one of those that
+    /// are listed: then that is. So the worst of all is always listed.
     pub fn add(&mut self, finding: impl Into<Finding>) {
         let finding = finding.into();
-        if self.listed.len() < FINDINGS_MAX {
-            self.listed.push(finding);
-        } else {
+        if self.listed.len() >= FINDINGS_MAX {
             self.omitted += 1;
+            let is_milder = |listed: &Finding| listed.severity() < finding.severity();
+            let Some(milder) = self.listed.iter().rposition(is_milder) else {
+                return;
+            };
+            self.listed.remove(milder);
         }
+        self.listed.push(finding);
     }
 
     /// Adds what a snapshot's reading has failed with.

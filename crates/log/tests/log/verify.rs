@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wellspring_log::{
-    Before, ChangeRecord, CommitRecord, DamageKind, DatabaseFiles, Disagreement, Finding,
-    LocalFileSystem, Mutation, Severity, Snapshot, SnapshotDocument, Verified, VerifyProgress,
-    Watch,
+    Before, ChangeRecord, CommitRecord, DamageKind, DatabaseFiles, Disagreement, FINDINGS_MAX,
+    Finding, LocalFileSystem, Mutation, Severity, Snapshot, SnapshotDocument, Verified,
+    VerifyProgress, Watch,
 };
 use wellspring_types::{CollectionId, Sequence, Timestamp};
 
@@ -332,4 +332,21 @@ fn what_a_crash_leaves_is_a_note() {
     let (offset, bytes) = torn.unwrap();
     assert_eq!(offset + bytes, groups.len() as u64);
     assert!(offset <= end, "{offset}");
+}
+
+#[test]
+fn damage_is_listed_however_much_else_is_found() {
+    let fixture = History::sample().write(None);
+    for number in 0..=FINDINGS_MAX {
+        fs::write(fixture.path(&format!("note-{number}.txt")), b"of a person").unwrap();
+    }
+    let first = fixture.path(&fixture.segments()[0]);
+    let mut bytes = fs::read(&first).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&first, bytes).unwrap();
+    let verified = verify(&fixture);
+    assert_eq!(worst(&verified), Some(Severity::Damage));
+    let (listed, omitted) = verified.findings.into_parts();
+    assert_eq!(listed.len(), FINDINGS_MAX);
+    assert!(omitted >= 2, "{omitted}");
 }
