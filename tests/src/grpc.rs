@@ -30,7 +30,7 @@ pub(crate) async fn subscribe(
     let select = request.view.select.as_ref().map(|select| select.fields());
     let select = select.unwrap_or_default().iter();
     let request = pb::SubscribeRequest {
-        collection: request.collection.to_string(),
+        collection: request.collections.to_string(),
         r#where: filter.map(|filter| pb::Content {
             form: Some(content::Form::Json(filter.canonical().to_owned())),
             inexact: false,

@@ -228,7 +228,7 @@ fn parse_page(body: &str) -> Option<Vec<Got>> {
 }
 
 fn target(request: &SubscribeRequest, more: &str) -> String {
-    let mut target = format!("/v1/changes/{}?", request.collection);
+    let mut target = format!("/v1/changes/{}?", request.collections);
     match &request.from {
         From::Now => target += "from=now",
         From::Snapshot => target += "from=snapshot",

@@ -11,8 +11,7 @@ use wellspring_engine::verify::VerifyError;
 use wellspring_engine::{CloseError, OpenError, ReadError};
 use wellspring_server::config::ConfigError;
 use wellspring_server::{LogError, RunError};
-use wellspring_types::SelectError;
-use wellspring_types::{DocumentPath, JsonError};
+use wellspring_types::{CollectionSetError, DocumentPath, JsonError, SelectError};
 
 use crate::commands::import::ImportError;
 
@@ -65,6 +64,8 @@ pub(crate) enum Failure {
     Output { source: io::Error },
     #[error(transparent)]
     Select(#[from] SelectError),
+    #[error(transparent)]
+    Collections(#[from] CollectionSetError),
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error("{into}: import stopped after {written} documents")]

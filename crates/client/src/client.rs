@@ -7,7 +7,9 @@ use wellspring_protocol::error::Code;
 use wellspring_types::history::{HistoryPage, HistoryQuery};
 use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Write};
-use wellspring_types::{At, CollectionPath, Data, Document, DocumentPath, MutationId, Object};
+use wellspring_types::{
+    At, CollectionPath, CollectionSet, Data, Document, DocumentPath, MutationId, Object,
+};
 
 use crate::ClientBuilder;
 use crate::changes::ChangesBuilder;
@@ -187,7 +189,12 @@ impl Client {
 
     /// The changes of a collection.
     pub fn changes(&self, collection: CollectionPath) -> ChangesBuilder {
-        ChangesBuilder::new(Arc::clone(&self.link), collection)
+        self.changes_of(collection.into())
+    }
+
+    /// The changes of several collections, in their one order.
+    pub fn changes_of(&self, collections: CollectionSet) -> ChangesBuilder {
+        ChangesBuilder::new(Arc::clone(&self.link), collections)
     }
 
     /// Closes the connection for all clones and streams, and waits until its task has ended.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use wellspring_types::{CollectionId, CollectionPath};
+use wellspring_types::{CollectionId, CollectionPath, CollectionSet};
 
 /// The collections that have been written to, by path and by id. Ids are assigned by the writer,
 /// in the order of the commits; the rest of the engine only looks them up.
@@ -28,6 +28,20 @@ impl Collections {
     /// The path of a collection that the log or the store names.
     pub(crate) fn path(&self, id: CollectionId) -> Option<CollectionPath> {
         self.known.read().by_id.get(&id).cloned()
+    }
+
+    /// Those of a set that were written to, in the order of their paths. A set of one collection
+    /// has that one, even if nothing was.
+    pub(crate) fn of_set(&self, set: &CollectionSet) -> Vec<CollectionPath> {
+        if let Some(only) = set.only() {
+            return vec![only.clone()];
+        }
+        let known = self.known.read();
+        let members = known.by_id.values().filter(|path| set.contains(path));
+        let mut members: Vec<CollectionPath> = members.cloned().collect();
+        drop(known);
+        members.sort_unstable();
+        members
     }
 
     pub(crate) fn add(&self, id: CollectionId, path: CollectionPath) {

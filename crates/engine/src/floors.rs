@@ -13,7 +13,8 @@ use parking_lot::RwLock;
 use wellspring_store::{ScanLimit, Scanned, Store, StoreError};
 use wellspring_types::write::{CommitRequest, Precondition, Write};
 use wellspring_types::{
-    CollectionId, CollectionPath, Data, Number, Object, Sequence, Timestamp, Value, limits,
+    CollectionId, CollectionPath, CollectionSet, Data, Number, Object, Sequence, Timestamp, Value,
+    limits,
 };
 
 use crate::collections::Collections;
@@ -99,7 +100,7 @@ struct Floor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Concerned {
     Everybody,
-    Collection(Box<str>),
+    Collection(CollectionPath),
 }
 
 impl Floors {
@@ -164,6 +165,21 @@ impl Floors {
         let state = self.state.read();
         let own = state.of.get(&id).copied().unwrap_or_default();
         own.through.max(state.all.through)
+    }
+
+    /// The highest floor of any of these collections.
+    pub(crate) fn of_set(&self, set: &CollectionSet) -> Sequence {
+        if let Some(only) = set.only() {
+            return self.of(only.as_str());
+        }
+        let state = self.state.read();
+        let concerns = |id: &CollectionId| {
+            let path = self.collections.path(*id);
+            path.is_some_and(|path| set.contains(&path))
+        };
+        let own = state.of.iter().filter(|(id, _)| concerns(id));
+        let own = own.map(|(_, own)| own.through).max().unwrap_or_default();
+        own.max(state.all.through)
     }
 
     /// How many collections have a floor of their own.
@@ -276,8 +292,7 @@ pub(crate) fn concerned(commit: &Commit) -> impl Iterator<Item = Concerned> {
     moves(commit).map(|change| {
         let data = change.after.as_ref();
         let named = data.and_then(|data| data.object().get("collection")?.as_str());
-        named.map_or(Concerned::Everybody, |named| {
-            Concerned::Collection(named.into())
-        })
+        let named = named.and_then(|named| CollectionPath::from_stored(named).ok());
+        named.map_or(Concerned::Everybody, Concerned::Collection)
     })
 }

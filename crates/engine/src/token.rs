@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use wellspring_types::query::Query;
-use wellspring_types::{CollectionPath, DocumentPath, Epoch, Filter, ResumeToken, Sequence};
+use wellspring_types::{CollectionSet, DocumentPath, Epoch, Filter, ResumeToken, Sequence};
 
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 8;
@@ -48,7 +48,8 @@ pub(crate) struct Opened {
 pub(crate) enum Place {
     /// Every commit up to here is seen.
     Position(Sequence),
-    /// The documents up to `last_id` are seen as of `pin`.
+    /// The documents up to `last_id` are seen as of `pin`. Of several collections it is the last
+    /// document's path, or that of the collection that comes next.
     InSnapshot {
         pin: Sequence,
         scope: Scope,
@@ -80,8 +81,8 @@ pub(crate) enum Extent {
 pub(crate) struct Scope([u8; 16]);
 
 impl Scope {
-    pub(crate) fn of_snapshot(collection: &CollectionPath, filter: Option<&Filter>) -> Scope {
-        Scope::hash(&[collection.as_str(), &filter_text(filter)])
+    pub(crate) fn of_snapshot(collections: &CollectionSet, filter: Option<&Filter>) -> Scope {
+        Scope::hash(&[&collections.to_string(), &filter_text(filter)])
     }
 
     pub(crate) fn of_query(query: &Query) -> Scope {
@@ -263,7 +264,7 @@ fn parse(body: &[u8]) -> Option<Opened> {
 
 #[cfg(test)]
 mod tests {
-    use wellspring_types::At;
+    use wellspring_types::{At, CollectionPath};
 
     use super::*;
 
@@ -272,7 +273,7 @@ mod tests {
     }
 
     fn places() -> Vec<Place> {
-        let scope = Scope::of_snapshot(&"rooms".parse().unwrap(), None);
+        let scope = Scope::of_snapshot(&"rooms".parse::<CollectionPath>().unwrap().into(), None);
         let last_id: Box<str> = "é".into();
         vec![
             Place::Position(Sequence(41)),

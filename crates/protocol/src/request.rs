@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use wellspring_types::feed::Known;
 use wellspring_types::limits::{
-    CHECKPOINT_INTERVAL_MS, CHECKPOINT_INTERVAL_MS_MIN, COMMIT_READS_MAX, COMMIT_WRITES_MAX,
-    KNOWN_BYTES_MAX, KNOWN_DOCUMENTS_MAX, ORDER_BY_KEYS_MAX, PAGE_DOCUMENTS_DEFAULT,
-    PAGE_DOCUMENTS_MAX, SELECT_FIELDS_MAX, TRANSFORMS_MAX,
+    CHECKPOINT_INTERVAL_MS, CHECKPOINT_INTERVAL_MS_MIN, COLLECTION_PATTERNS_MAX, COMMIT_READS_MAX,
+    COMMIT_WRITES_MAX, KNOWN_BYTES_MAX, KNOWN_DOCUMENTS_MAX, ORDER_BY_KEYS_MAX,
+    PAGE_DOCUMENTS_DEFAULT, PAGE_DOCUMENTS_MAX, SELECT_FIELDS_MAX, TRANSFORMS_MAX,
 };
 use wellspring_types::query::OrderBy;
-use wellspring_types::{CollectionPath, FieldPath, ResumeToken, Select, Sequence};
+use wellspring_types::{
+    CollectionPath, CollectionPattern, CollectionSet, FieldPath, ResumeToken, Select, Sequence,
+};
 
 use crate::error::{Code, WireError};
 
@@ -85,15 +87,48 @@ pub fn token(text: &str) -> Result<ResumeToken, WireError> {
     Ok(ResumeToken::new(text))
 }
 
-/// What a client says that it holds of `collection`: versions by ids.
+/// The collections of a subscription: one by its path, or several by patterns.
+///
+/// # Errors
+/// If neither or both are given, or one cannot be one, or there are too many patterns.
+pub fn collections<'a>(
+    collection: Option<&str>,
+    patterns: Option<impl IntoIterator<Item = &'a str>>,
+) -> Result<CollectionSet, WireError> {
+    match (collection, patterns) {
+        (Some(collection), None) => Ok(collection.parse::<CollectionPath>()?.into()),
+        (None, Some(patterns)) => {
+            let patterns = patterns.into_iter().take(COLLECTION_PATTERNS_MAX + 1);
+            let patterns: Vec<CollectionPattern> =
+                patterns.map(str::parse).collect::<Result<_, _>>()?;
+            CollectionSet::matching(patterns).map_err(|error| {
+                WireError::invalid_argument(error.to_string()).detail("field", "collections")
+            })
+        }
+        (None, None) => {
+            let told = "a collection is required, or collections";
+            Err(WireError::invalid_argument(told).detail("field", "collection"))
+        }
+        (Some(_), Some(_)) => {
+            let told = "collection names one, collections several: give one of them";
+            Err(WireError::invalid_argument(told).detail("field", "collections"))
+        }
+    }
+}
+
+/// What a client says that it holds of its one collection: versions by ids.
 ///
 /// # Errors
 /// If it is more than may be said, an id cannot be one, or a version is that of no document.
 pub fn known<Id: AsRef<str>>(
-    collection: &CollectionPath,
+    collections: &CollectionSet,
     token: Option<&str>,
     versions: impl ExactSizeIterator<Item = (Id, u64)>,
 ) -> Result<Known, WireError> {
+    let Some(collection) = collections.only() else {
+        let told = "known goes with a subscription to one collection";
+        return Err(WireError::invalid_argument(told).detail("field", "known"));
+    };
     let count = versions.len();
     if count > KNOWN_DOCUMENTS_MAX {
         let message = format!("known has at most {KNOWN_DOCUMENTS_MAX} versions, not {count}");

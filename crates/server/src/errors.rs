@@ -93,7 +93,8 @@ pub(crate) fn subscribe(error: &SubscribeError) -> WireError {
             WireError::new(Code::TokenExpired, error.to_string())
         }
         SubscribeError::TooMuchKnown => WireError::new(Code::TooLarge, error.to_string()),
-        SubscribeError::KnownUnused
+        SubscribeError::KnownOfSeveral
+        | SubscribeError::KnownUnused
         | SubscribeError::KnownWithoutToken
         | SubscribeError::CheckpointInterval => WireError::invalid_argument(error.to_string()),
         other => internal(other),

@@ -7,15 +7,15 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use crate::{
-    CollectionPath, Data, Document, DocumentPath, Filter, MutationId, ResumeToken, Select,
-    Sequence, Timestamp, limits,
+    CollectionPath, CollectionSet, Data, Document, DocumentPath, Filter, MutationId, ResumeToken,
+    Select, Sequence, Timestamp, limits,
 };
 
-/// A request for the changes of one collection.
+/// A request for the changes of one collection, or of several in their one order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubscribeRequest {
-    /// The collection.
-    pub collection: CollectionPath,
+    /// Whose changes.
+    pub collections: CollectionSet,
     /// What is wanted of each change.
     pub view: View,
     /// Where to begin.
@@ -34,8 +34,14 @@ impl SubscribeRequest {
     /// Every change of a whole collection.
     #[must_use]
     pub fn new(collection: CollectionPath, from: From) -> SubscribeRequest {
+        SubscribeRequest::of(collection.into(), from)
+    }
+
+    /// Every change of these collections.
+    #[must_use]
+    pub fn of(collections: CollectionSet, from: From) -> SubscribeRequest {
         SubscribeRequest {
-            collection,
+            collections,
             view: View::default(),
             from,
             known: None,
@@ -46,7 +52,7 @@ impl SubscribeRequest {
     }
 }
 
-/// Documents that a subscriber holds of the collection, as this view shows them.
+/// Documents that a subscriber holds of the one collection, as this view shows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// A token that was stored with them: it says which history of the database their versions are

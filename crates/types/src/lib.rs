@@ -12,6 +12,7 @@ pub mod query;
 pub mod write;
 
 mod as_of;
+mod collections;
 mod data;
 mod document;
 mod field;
@@ -21,6 +22,7 @@ mod pattern;
 mod time;
 
 pub use as_of::{At, AtError};
+pub use collections::{CollectionSet, CollectionSetError};
 pub use data::Data;
 pub use document::Document;
 pub use field::{FieldPath, FieldPathError, FieldSetError, Select, SelectError};

@@ -59,6 +59,8 @@ pub const KNOWN_BYTES_MAX: usize = 1 << 20;
 pub const SUBSCRIPTIONS_MAX: usize = 128;
 /// Bytes of a subscription's id and of a request's id.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Collections, or patterns of them, that one subscription can name.
+pub const COLLECTION_PATTERNS_MAX: usize = 16;
 /// Longest time between two checkpoints of a quiet feed, in milliseconds.
 pub const CHECKPOINT_INTERVAL_MS: u64 = 25_000;
 /// Shortest `checkpoint_interval_ms` that a client may ask for.

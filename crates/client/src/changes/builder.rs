@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use wellspring_types::feed::{From, Known, SubscribeRequest, View};
 use wellspring_types::limits::CHECKPOINT_INTERVAL_MS;
-use wellspring_types::{CollectionPath, Filter, ResumeToken, Select, Timestamp};
+use wellspring_types::{CollectionSet, Filter, ResumeToken, Select, Timestamp};
 
 use super::stream::Changes;
 use crate::connection::Link;
 use crate::error::ChangesError;
 
-/// A request for a collection's changes, from [`crate::Client::changes`].
+/// A request for the changes of a collection or several, from [`crate::Client::changes`].
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `subscribe`"]
 pub struct ChangesBuilder {
@@ -20,9 +20,9 @@ pub struct ChangesBuilder {
 }
 
 impl ChangesBuilder {
-    pub(crate) fn new(link: Arc<Link>, collection: CollectionPath) -> ChangesBuilder {
+    pub(crate) fn new(link: Arc<Link>, collections: CollectionSet) -> ChangesBuilder {
         let request = SubscribeRequest {
-            collection,
+            collections,
             view: View::default(),
             from: From::Now,
             known: None,

@@ -46,7 +46,7 @@ impl Database {
         let tracker = &self.inner.feed.tracker;
         let mut all = tracker.list(self.visible(), handed_out);
         for one in &mut all {
-            one.floor = self.inner.read.floor(&one.collection);
+            one.floor = self.inner.read.floor_of_set(&one.collections);
         }
         all
     }

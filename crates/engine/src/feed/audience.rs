@@ -1,4 +1,4 @@
-//! The live subscriptions of one collection.
+//! The live subscriptions of one collection, or of one set of them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Audience {
         queues.map(|(_, queue)| queue)
     }
 
-    /// Puts a commit's changes of the collection into the queues of all that see them, and adds
+    /// Puts a commit's changes of its collections into the queues of all that see them, and adds
     /// those that must be woken to `to_wake`.
     pub(super) fn hand_out(
         &self,

@@ -1,9 +1,10 @@
 //! Reading the log on behalf of a subscription that is not live.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use wellspring_types::feed::{FeedCommit, View};
-use wellspring_types::{CollectionPath, Sequence};
+use wellspring_types::{CollectionId, CollectionSet, Sequence};
 
 use super::conflate::Telling;
 use super::view::see;
@@ -27,25 +28,33 @@ pub(super) struct CaughtUp {
 /// Reads on after `after`, at most through `through`, until about `bytes_max` are to be told.
 pub(super) fn read(
     sources: &Sources,
-    collection: &CollectionPath,
+    collections: &CollectionSet,
     (view, telling): (&View, &Telling),
     (after, through): (Sequence, Sequence),
     bytes_max: usize,
 ) -> Result<CaughtUp, ReadError> {
-    let Some(id) = sources.collections.id(collection.as_str()) else {
-        // A collection gets its id before its first commit becomes visible.
+    // A collection gets its id before its first commit becomes visible.
+    let members = sources.collections.of_set(collections).into_iter();
+    let ids: HashSet<CollectionId> = members
+        .filter_map(|member| sources.collections.id(member.as_str()))
+        .collect();
+    if ids.is_empty() {
         return Ok(CaughtUp {
             commits: Vec::new(),
             scanned: through,
             scanned_bytes: 0,
         });
-    };
+    }
+    // One is found by the log's index; for several all of the log is read.
+    let only = ids.iter().next().copied().filter(|_| ids.len() == 1);
     let mut found = telling.gather();
     let mut scanned_bytes = 0;
-    for commit in sources.commits(after, through, Some(id)) {
+    for commit in sources.commits(after, through, only) {
         let commit = commit?;
         scanned_bytes += commit.bytes();
-        if let Some(mut seen) = see(view, &commit, commit.changes.iter()) {
+        let changes = commit.changes.iter();
+        let changes = changes.filter(|change| ids.contains(&change.collection));
+        if let Some(mut seen) = see(view, &commit, changes) {
             // It may wait for a slow client.
             for change in &mut seen.changes {
                 let data = [&mut change.data, &mut change.old];

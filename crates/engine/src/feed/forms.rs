@@ -10,7 +10,7 @@ use wellspring_types::feed::{FeedCommit, View};
 use super::view::{Matched, feed_commit_bytes, matches, see_matched};
 use crate::commit::{Commit, DocumentChange};
 
-/// The forms of one commit's changes of one collection.
+/// The forms of one commit's changes of one collection, or of one set of them.
 pub(super) struct Forms<'a> {
     commit: &'a Commit,
     changes: &'a [&'a DocumentChange],

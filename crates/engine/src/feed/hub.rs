@@ -12,12 +12,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use wellspring_types::feed::View;
-use wellspring_types::{CollectionPath, Sequence};
+use wellspring_types::{CollectionSet, Sequence};
 
 use super::audience::Audience;
 use super::index::ViewId;
 use super::queue::{Pushed, Queue};
 use super::ring::Ring;
+use super::several::Several;
 use crate::commit::{Commit, DocumentChange};
 use crate::executor::{Next, Patience, Turn, Worker};
 use crate::floors::{self, Concerned, FloorMove};
@@ -32,7 +33,9 @@ pub(crate) struct Hub {
 
 #[derive(Default)]
 struct Live {
+    /// Those of one collection each.
     collections: HashMap<Box<str>, Audience>,
+    several: Several,
     /// Everything up to here is in the queues.
     handed_out: Sequence,
     next_id: u64,
@@ -42,7 +45,7 @@ struct Live {
 /// A live subscription's place in the hub, given up when it is dropped.
 pub(crate) struct Registration {
     hub: Arc<Hub>,
-    collection: CollectionPath,
+    collections: CollectionSet,
     view: ViewId,
     id: u64,
     pub(crate) queue: Arc<Queue>,
@@ -70,7 +73,7 @@ impl Hub {
     /// sequence that is returned.
     pub(crate) fn register(
         self: &Arc<Hub>,
-        collection: CollectionPath,
+        collections: &CollectionSet,
         view: &Arc<View>,
         queue_bytes_max: usize,
     ) -> (Registration, Sequence) {
@@ -79,7 +82,7 @@ impl Hub {
         let id = live.next_id;
         live.next_id += 1;
         let view = live
-            .audience(&collection)
+            .audience(collections)
             .insert(id, view, Arc::clone(&queue));
         if live.closed {
             queue.close();
@@ -89,7 +92,7 @@ impl Hub {
         (
             Registration {
                 hub: Arc::clone(self),
-                collection,
+                collections: collections.clone(),
                 view,
                 id,
                 queue,
@@ -167,7 +170,7 @@ impl Hub {
         for one in moves {
             let collection = one.collection.as_ref();
             let concerned = collection.map_or(Concerned::Everybody, |collection| {
-                Concerned::Collection(collection.as_str().into())
+                Concerned::Collection(collection.clone())
             });
             live.checkpoint(&concerned, &mut to_wake);
         }
@@ -181,7 +184,7 @@ impl Hub {
     pub(crate) fn close(&self) {
         let mut live = self.live.lock();
         live.closed = true;
-        for queue in live.collections.values().flat_map(Audience::queues) {
+        for queue in live.audiences().flat_map(Audience::queues) {
             queue.close();
         }
         // As when it hands out: the watch has a lock of its own, which is never waited for with
@@ -225,29 +228,48 @@ impl Worker for HubWorker {
 }
 
 impl Live {
-    fn audience(&mut self, collection: &CollectionPath) -> &mut Audience {
-        self.collections
-            .entry(collection.as_str().into())
-            .or_default()
+    fn audience(&mut self, collections: &CollectionSet) -> &mut Audience {
+        match collections.only() {
+            Some(only) => self.collections.entry(only.as_str().into()).or_default(),
+            None => self.several.audience(collections),
+        }
+    }
+
+    fn audiences(&self) -> impl Iterator<Item = &Audience> {
+        self.collections.values().chain(self.several.audiences())
+    }
+
+    fn remove(&mut self, collections: &CollectionSet, id: u64, view: ViewId) {
+        let Some(only) = collections.only() else {
+            let remove = |audience: &mut Audience| audience.remove(id, view);
+            return self.several.remove(collections, remove);
+        };
+        let Some(audience) = self.collections.get_mut(only.as_str()) else {
+            return;
+        };
+        audience.remove(id, view);
+        if audience.is_empty() {
+            self.collections.remove(only.as_str());
+        }
     }
 
     fn checkpoint(&self, concerned: &Concerned, to_wake: &mut Vec<Arc<Queue>>) {
-        let of_one;
-        let audiences: &mut dyn Iterator<Item = &Audience> = match concerned {
-            Concerned::Everybody => &mut self.collections.values(),
+        let audiences: Vec<&Audience> = match concerned {
+            Concerned::Everybody => self.audiences().collect(),
             Concerned::Collection(collection) => {
-                of_one = self.collections.get(collection);
-                &mut of_one.into_iter()
+                let of_one = self.collections.get(collection.as_str());
+                let of_one = of_one.into_iter();
+                of_one.chain(self.several.concerned(collection)).collect()
             }
         };
-        for queue in audiences.flat_map(Audience::queues) {
+        for queue in audiences.into_iter().flat_map(Audience::queues) {
             if queue.push_checkpoint(self.handed_out) == Pushed::Wake {
                 to_wake.push(Arc::clone(queue));
             }
         }
     }
 
-    fn hand_out(&self, commit: &Commit, to_wake: &mut Vec<Arc<Queue>>) {
+    fn hand_out(&mut self, commit: &Commit, to_wake: &mut Vec<Arc<Queue>>) {
         let mut changes: Vec<&DocumentChange> = commit.changes.iter().collect();
         // Stable: within a collection the order of the commit stays.
         changes.sort_by_key(|change| change.collection);
@@ -257,6 +279,9 @@ impl Live {
                 audience.hand_out(commit, of_one, to_wake);
             }
         }
+        self.several.hand_out(commit, |audience, changes| {
+            audience.hand_out(commit, changes, to_wake);
+        });
     }
 }
 
@@ -276,13 +301,6 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut live = self.hub.live.lock();
-        let collection = self.collection.as_str();
-        let Some(audience) = live.collections.get_mut(collection) else {
-            return;
-        };
-        audience.remove(self.id, self.view);
-        if audience.is_empty() {
-            live.collections.remove(collection);
-        }
+        live.remove(&self.collections, self.id, self.view);
     }
 }

@@ -12,6 +12,7 @@ mod index;
 mod page;
 mod queue;
 mod ring;
+mod several;
 mod snapshot;
 mod subscription;
 mod view;
@@ -47,6 +48,9 @@ pub enum SubscribeError {
     /// What is known is of no use to where it begins.
     #[error("known goes with a beginning at a snapshot, a token or a time")]
     KnownUnused,
+    /// What is known has no room for more than one collection.
+    #[error("known goes with a subscription to one collection")]
+    KnownOfSeveral,
     /// Nothing says which history of the database the known versions are of.
     #[error("known needs the token that was stored with the documents")]
     KnownWithoutToken,

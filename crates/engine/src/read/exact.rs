@@ -101,10 +101,6 @@ impl Exact {
         }
     }
 
-    pub(crate) fn pin(&self) -> Sequence {
-        self.pin
-    }
-
     pub(crate) fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
     }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use wellspring_log::{CommitRecord, LogReader};
 use wellspring_store::{StoreError, StoredDocument};
-use wellspring_types::{CollectionId, Data, Document, DocumentPath, Sequence, Timestamp};
+use wellspring_types::{
+    CollectionId, CollectionSet, Data, Document, DocumentPath, Sequence, Timestamp,
+};
 
 use crate::collections::Collections;
 use crate::commit::Commit;
@@ -48,6 +50,11 @@ impl Sources {
     /// The same of every collection.
     pub(crate) fn floor_of_all(&self) -> Sequence {
         self.floors.all().max(before(self.log.oldest()))
+    }
+
+    /// The highest of these collections' floors: from there on nothing of any of them is missing.
+    pub(crate) fn floor_of_set(&self, set: &CollectionSet) -> Sequence {
+        self.floors.of_set(set).max(before(self.log.oldest()))
     }
 
     /// The error for what was to be read as of before the floor of a collection.

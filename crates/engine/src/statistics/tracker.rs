@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use wellspring_types::{CollectionPath, Sequence};
+use wellspring_types::{CollectionSet, Sequence};
 
 use super::{SubscriptionTotals, count};
 use crate::feed::Queue;
@@ -51,14 +51,14 @@ pub struct SubscriptionStatistics {
     /// Whom it serves.
     pub subscriber: Subscriber,
     /// What it is subscribed to.
-    pub collection: Box<str>,
+    pub collections: CollectionSet,
     /// Whether it is sent net changes while it is behind.
     pub conflates: bool,
     /// What it is doing.
     pub state: SubscriptionState,
     /// Everything up to here was returned by it, or is before where it began.
     pub position: Sequence,
-    /// The floor of its collection: a position before it is of no use to whoever comes back.
+    /// The floor of its collections: a position before it is of no use to whoever comes back.
     pub floor: Sequence,
     /// Commits that are visible and that it may still have to return.
     pub lag: u64,
@@ -82,7 +82,7 @@ pub(crate) struct Tracker {
 struct Tracked {
     id: u64,
     subscriber: Subscriber,
-    collection: CollectionPath,
+    collections: CollectionSet,
     conflates: bool,
     began: Instant,
     state: AtomicU8,
@@ -100,14 +100,14 @@ impl Tracker {
     pub(crate) fn track(
         self: &Arc<Tracker>,
         subscriber: Subscriber,
-        collection: CollectionPath,
+        collections: CollectionSet,
         (position, conflates): (Sequence, bool),
     ) -> Tracking {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let tracked = Arc::new(Tracked {
             id,
             subscriber,
-            collection,
+            collections,
             conflates,
             began: Instant::now(),
             state: AtomicU8::new(SubscriptionState::CatchUp.to_number()),
@@ -180,7 +180,7 @@ impl Tracked {
         SubscriptionStatistics {
             id: self.id,
             subscriber: self.subscriber,
-            collection: self.collection.as_str().into(),
+            collections: self.collections.clone(),
             conflates: self.conflates,
             state,
             position: Sequence(position),

@@ -24,6 +24,7 @@ mod past_model;
 mod queries;
 mod reopening;
 mod retention;
+mod several;
 mod snapshots;
 mod statistics;
 mod views;

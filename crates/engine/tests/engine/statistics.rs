@@ -55,7 +55,7 @@ async fn a_quiet_live_subscription_does_not_lag_and_its_queue_is_seen() {
     let quiet = the_one(&fixture).await;
     assert_eq!(quiet.state, SubscriptionState::Live);
     assert_eq!((quiet.lag, quiet.queued_bytes), (0, 0));
-    assert_eq!(&*quiet.collection, "rooms");
+    assert_eq!(quiet.collections.to_string(), "rooms");
     assert_eq!(quiet.subscriber.transport, "embedded");
     let totals = fixture.database.statistics().subscriptions;
     assert_eq!(totals.counts, [("embedded", SubscriptionState::Live, 1)]);

@@ -1656,7 +1656,7 @@ pub mod documents_server {
 /// Asks for the changes of one collection.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SubscribeRequest {
-    /// The collection's path.
+    /// The collection's path; empty with `collections`.
     #[prost(string, tag = "1")]
     pub collection: ::prost::alloc::string::String,
     /// The filter that documents must match; absent: all of them.
@@ -1689,6 +1689,9 @@ pub struct SubscribeRequest {
     /// The form of the documents' data in the responses.
     #[prost(enumeration = "Format", tag = "11")]
     pub format: i32,
+    /// Instead of `collection`: several collections, or patterns of them (`rooms/*/messages`, `**`).
+    #[prost(string, repeated, tag = "12")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 impl ::prost::Name for SubscribeRequest {
     const NAME: &'static str = "SubscribeRequest";

@@ -1,6 +1,6 @@
-//! `subscribe`: the changes of a collection.
+//! `subscribe`: the changes of a collection, or of several.
 
-use wellspring_types::CollectionPath;
+use wellspring_types::CollectionSet;
 use wellspring_types::feed::{From, Known, SubscribeRequest, View};
 
 use super::commit::read_filter;
@@ -10,7 +10,11 @@ use crate::request;
 
 pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, WireError> {
     let collection = fields.string("collection")?;
-    let collection = fields.required("collection", collection)?.parse()?;
+    let patterns = fields.strings("collections")?;
+    let patterns = patterns
+        .as_ref()
+        .map(|texts| texts.iter().map(AsRef::as_ref));
+    let collections = request::collections(collection.as_deref(), patterns)?;
     let filter = read_filter(&mut fields)?;
     let select = fields.strings("select")?;
     let select = select
@@ -25,13 +29,13 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     let conflate = fields.flag("conflate")?.unwrap_or_default();
     let known = fields
         .any("known")
-        .map(|value| read_known(&collection, Fields::of("known", value)?))
+        .map(|value| read_known(&collections, Fields::of("known", value)?))
         .transpose()?;
     let end_on_gap = fields.flag("end_on_gap")?.unwrap_or_default();
     let interval_ms = fields.integer("checkpoint_interval_ms")?;
     fields.finish()?;
     Ok(SubscribeRequest {
-        collection,
+        collections,
         view: View {
             filter,
             select,
@@ -46,7 +50,7 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
     })
 }
 
-fn read_known(collection: &CollectionPath, mut fields: Fields) -> Result<Known, WireError> {
+fn read_known(collections: &CollectionSet, mut fields: Fields) -> Result<Known, WireError> {
     let token = fields.string("token")?;
     let versions = fields.object("versions")?;
     let versions = fields.required("versions", versions)?;
@@ -61,7 +65,7 @@ fn read_known(collection: &CollectionPath, mut fields: Fields) -> Result<Known, 
         })?;
         read.push((id, number));
     }
-    request::known(collection, token.as_deref(), read.into_iter())
+    request::known(collections, token.as_deref(), read.into_iter())
 }
 
 fn read_from(mut fields: Fields) -> Result<From, WireError> {

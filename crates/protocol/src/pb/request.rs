@@ -3,7 +3,7 @@
 use wellspring_types::feed::{SubscribeRequest, View};
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::query::{Get, Query};
-use wellspring_types::{At, CollectionPath, Filter, Select, Sequence, Timestamp, Value};
+use wellspring_types::{At, CollectionSet, Filter, Select, Sequence, Timestamp, Value};
 
 use super::generated::{self as pb, at, from};
 use super::struct_form::read_object;
@@ -69,12 +69,15 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
     type Error = WireError;
 
     fn try_from(request: pb::SubscribeRequest) -> Result<SubscribeRequest, WireError> {
-        let collection: CollectionPath = request.collection.parse()?;
-        let known = request.known.map(|known| read_known(&collection, known));
+        let collection = unless_empty(request.collection);
+        let patterns = request.collections.iter().map(String::as_str);
+        let patterns = (!request.collections.is_empty()).then_some(patterns);
+        let collections = request::collections(collection.as_deref(), patterns)?;
+        let known = request.known.map(|known| read_known(&collections, known));
         let interval_ms = u64::from(request.checkpoint_interval_ms);
         Ok(SubscribeRequest {
             known: known.transpose()?,
-            collection,
+            collections,
             view: View {
                 filter: filter(request.r#where)?,
                 select: select(&request.select)?,
@@ -90,11 +93,11 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
 }
 
 fn read_known(
-    collection: &CollectionPath,
+    collections: &CollectionSet,
     known: pb::Known,
 ) -> Result<wellspring_types::feed::Known, WireError> {
     let token = unless_empty(known.token);
-    request::known(collection, token.as_deref(), known.versions.into_iter())
+    request::known(collections, token.as_deref(), known.versions.into_iter())
 }
 
 fn position(from: pb::From) -> Result<wellspring_types::feed::From, WireError> {

@@ -234,6 +234,10 @@ fn the_table_of_limits_is_the_limits() {
             bytes(limits::MESSAGE_BYTES_MAX),
         ),
         (
+            "collections of a subscription, or patterns of them",
+            limits::COLLECTION_PATTERNS_MAX.to_string(),
+        ),
+        (
             "documents of `known`",
             limits::KNOWN_DOCUMENTS_MAX.to_string(),
         ),

@@ -15,7 +15,7 @@ use wellspring_types::write::{
     CommitRequest, CommitResult, Precondition, Read, Transform, TransformOperation, Write,
     WriteAction,
 };
-use wellspring_types::{Document, Epoch, Filter, Number, Sequence};
+use wellspring_types::{CollectionPath, CollectionSet, Document, Epoch, Filter, Number, Sequence};
 
 use crate::samples::{data, path, time, token};
 
@@ -146,7 +146,7 @@ fn an_error_names_its_request() {
 #[test]
 fn subscribe_and_its_end() {
     let request = SubscribeRequest {
-        collection: "rooms".parse().unwrap(),
+        collections: "rooms".parse::<CollectionPath>().unwrap().into(),
         view: View {
             filter: Some(Filter::parse(r#"{"open":true,"votes":{"gte":3}}"#).unwrap()),
             old: true,
@@ -164,6 +164,16 @@ fn subscribe_and_its_end() {
         &ClientMessage::Subscribe {
             id: "s1".into(),
             request,
+        },
+    );
+
+    let patterns = ["users", "rooms/*/messages"].map(|pattern| pattern.parse().unwrap());
+    let collections = CollectionSet::matching(patterns).unwrap();
+    check_client(
+        r#"{"type":"subscribe","id":"s3","collections":["users","rooms/*/messages"]}"#,
+        &ClientMessage::Subscribe {
+            id: "s3".into(),
+            request: SubscribeRequest::of(collections, From::Now),
         },
     );
 

@@ -16,8 +16,8 @@ use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
 };
 use wellspring_types::{
-    At, CollectionPath, Data, Document, DocumentPath, FieldPath, Filter, MutationId, Number,
-    Object, ResumeToken, Select, Sequence, Timestamp, Value,
+    At, CollectionPath, CollectionSet, Data, Document, DocumentPath, FieldPath, Filter, MutationId,
+    Number, Object, ResumeToken, Select, Sequence, Timestamp, Value,
 };
 
 pub(crate) fn data(text: &str) -> Data {
@@ -248,16 +248,23 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
         }
     }));
     let from = (from, known);
-    (any_collection(), view, from, flags, 100_u64..=25_000).prop_map(
+    let patterns =
+        proptest::sample::subsequence(vec!["*", "rooms", "rooms/*/b", "a/1/**", "**"], 1..=5);
+    let several = patterns.prop_map(|patterns| {
+        CollectionSet::matching(patterns.iter().map(|pattern| pattern.parse().unwrap())).unwrap()
+    });
+    let collections = prop_oneof![any_collection().prop_map(CollectionSet::from), several];
+    (collections, view, from, flags, 100_u64..=25_000).prop_map(
         |(
-            collection,
+            collections,
             (filter, select),
             (from, known),
             (old, patch, end_on_gap, conflate),
             interval_ms,
         )| {
             SubscribeRequest {
-                collection,
+                known: known.filter(|_| collections.only().is_some()),
+                collections,
                 view: View {
                     filter,
                     select,
@@ -265,7 +272,6 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
                     patch,
                 },
                 from,
-                known,
                 conflate,
                 end_on_gap,
                 checkpoint_interval_ms: interval_ms,

@@ -105,7 +105,7 @@ fn listed(one: &SubscriptionStatistics) -> Object {
         ("id", number(one.id)),
         ("transport", string(one.subscriber.transport)),
         ("peer", peer.map_or(Value::Null, |peer| string(&peer))),
-        ("collection", string(&one.collection)),
+        ("collections", string(&one.collections.to_string())),
         ("conflate", Value::Bool(one.conflates)),
         ("state", string(one.state.as_str())),
         ("position", number(one.position.0)),

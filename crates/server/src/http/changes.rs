@@ -1,4 +1,4 @@
-//! `GET /v1/changes/{collection}`: the feed as events, as lines, or as pages.
+//! `GET /v1/changes/{collection}`, or `GET /v1/changes?collections=…`: the feed as events, as lines, or as pages.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use wellspring_protocol::json::feed;
 use wellspring_protocol::request;
 use wellspring_types::feed::{From, SubscribeRequest, View};
 use wellspring_types::limits::{CHECKPOINT_INTERVAL_MS, PAGE_BYTES_MAX, PAGE_DOCUMENTS_MAX};
-use wellspring_types::{CollectionPath, ResumeToken};
+use wellspring_types::{CollectionSet, ResumeToken, json};
 
 use super::address::Address;
 use super::documents::filter;
@@ -42,11 +42,11 @@ pub(super) async fn get(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _body) = request.into_parts();
-    let collection = Address::after(PREFIX, parts.uri.path())?.collection()?;
     match form(&parts.headers) {
-        Form::Page => page(&shared, collection, &parts).await,
+        Form::Page => page(&shared, &parts).await,
         Form::Stream(form) => {
-            let request = stream_request(collection, parts.uri.query(), &parts.headers)?;
+            let uri = &parts.uri;
+            let request = stream_request(uri.path(), uri.query(), &parts.headers)?;
             match stream::open(&shared, form, request, &parts.extensions) {
                 Ok(response) => Ok(response),
                 Err(why) => Ok(stream::refuse(form, why)),
@@ -84,15 +84,24 @@ fn form(headers: &HeaderMap) -> Form {
 }
 
 fn stream_request(
-    collection: CollectionPath,
+    path: &str,
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<SubscribeRequest, WireError> {
     let known = [
-        "from", "after", "time", "where", "select", "old", "patch", "conflate", "known",
+        "collections",
+        "from",
+        "after",
+        "time",
+        "where",
+        "select",
+        "old",
+        "patch",
+        "conflate",
+        "known",
     ];
     let parameters = Parameters::read(query, &known)?;
-    let mut request = subscribe_request(collection, &parameters)?;
+    let mut request = subscribe_request(path, &parameters)?;
     // A browser that reconnects repeats its first URL and says how far it has come.
     if let Some(token) = last_event_id(headers)? {
         request.from = From::Token(token);
@@ -114,17 +123,23 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<ResumeToken>, WireError> 
     }
 }
 
-async fn page(
-    shared: &Shared,
-    collection: CollectionPath,
-    parts: &Parts,
-) -> Result<Response, Problem> {
+async fn page(shared: &Shared, parts: &Parts) -> Result<Response, Problem> {
     let known = [
-        "from", "after", "time", "where", "select", "old", "patch", "conflate", "known", "wait",
+        "collections",
+        "from",
+        "after",
+        "time",
+        "where",
+        "select",
+        "old",
+        "patch",
+        "conflate",
+        "known",
+        "wait",
     ];
     let parameters = Parameters::read(parts.uri.query(), &known)?;
     let wait = wait(parameters.text("wait").unwrap_or("0"))?;
-    let mut request = subscribe_request(collection, &parameters)?;
+    let mut request = subscribe_request(parts.uri.path(), &parameters)?;
     request.end_on_gap = true;
     let database = shared.phase.database()?;
     let subscriber = subscriber(POLL, &parts.extensions);
@@ -148,17 +163,36 @@ async fn page(
     Ok(response)
 }
 
-fn subscribe_request(
-    collection: CollectionPath,
-    parameters: &Parameters,
-) -> Result<SubscribeRequest, WireError> {
+/// The collection of the URL's path, or those of its parameter: a JSON array, as paths may have
+/// commas in them.
+fn collections(path: &str, parameters: &Parameters) -> Result<CollectionSet, WireError> {
+    let named = parameters.text("collections").map(|text| {
+        let wrong = || {
+            let told = "parameter \"collections\": it is a JSON array of strings";
+            WireError::invalid_argument(told).detail("parameter", "collections")
+        };
+        let value = json::parse_message(text.as_bytes()).map_err(|_error| wrong())?;
+        let elements = value.as_array().ok_or_else(wrong)?.iter();
+        let patterns = elements.map(|element| element.as_str().map(str::to_owned));
+        patterns.collect::<Option<Vec<_>>>().ok_or_else(wrong)
+    });
+    let named = named.transpose()?;
+    let named = named.as_ref().map(|named| named.iter().map(String::as_str));
+    if path == PREFIX.trim_end_matches('/') {
+        return request::collections(None, named);
+    }
+    let collection = Address::after(PREFIX, path)?.collection()?;
+    request::collections(Some(collection.as_str()), named)
+}
+
+fn subscribe_request(path: &str, parameters: &Parameters) -> Result<SubscribeRequest, WireError> {
     if parameters.text("known").is_some() {
         let told = "known does not fit into a URL: send it over WebSocket or gRPC";
         return Err(WireError::unimplemented(told).detail("feature", "known"));
     }
     let select = parameters.list("select");
     Ok(SubscribeRequest {
-        collection,
+        collections: collections(path, parameters)?,
         view: View {
             filter: filter(parameters)?,
             select: if select.is_empty() {
@@ -256,8 +290,7 @@ mod tests {
     }
 
     fn begins(query: &str) -> Result<From, String> {
-        let collection = "rooms".parse().unwrap();
-        let request = stream_request(collection, Some(query), &HeaderMap::new());
+        let request = stream_request("/v1/changes/rooms", Some(query), &HeaderMap::new());
         request
             .map(|request| request.from)
             .map_err(|error| error.message)
@@ -299,7 +332,7 @@ mod tests {
         };
         let from = |id: &str| {
             let query = Some("from=snapshot");
-            stream_request("rooms".parse().unwrap(), query, &headers(id))
+            stream_request("/v1/changes/rooms", query, &headers(id))
                 .unwrap()
                 .from
         };
@@ -312,7 +345,7 @@ mod tests {
             http::HeaderValue::from_bytes(b"abc\xff").unwrap(),
         )]);
         for refused in [twice, unreadable] {
-            let error = stream_request("rooms".parse().unwrap(), None, &refused).unwrap_err();
+            let error = stream_request("/v1/changes/rooms", None, &refused).unwrap_err();
             assert_eq!(error.code, Code::TokenInvalid, "{error}");
         }
     }

@@ -38,6 +38,7 @@ pub(crate) fn client_routes(shared: Shared) -> Router {
         .route("/v1/documents/{*path}", documents)
         .route("/v1/commit", post(commit::post).fallback(only_post))
         .route("/v1/query", post(query::post).fallback(only_post))
+        .route("/v1/changes", get(changes::get).fallback(only_get))
         .route("/v1/changes/{*path}", get(changes::get).fallback(only_get))
         .route("/v1/history/{*path}", get(history::get).fallback(only_get))
         .route("/v1/ws", get(crate::websocket::upgrade).fallback(only_get))

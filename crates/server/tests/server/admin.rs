@@ -49,7 +49,7 @@ async fn subscriptions_are_listed_with_whom_they_serve_and_how_they_stand() {
     assert_eq!(number(&list, "total"), 2);
     for (one, collection, transport) in [(0, "rooms", "websocket"), (1, "users", "sse")] {
         let one = &elements(&list, "subscriptions")[one];
-        assert_eq!(text(one, "collection"), collection);
+        assert_eq!(text(one, "collections"), collection);
         assert_eq!(text(one, "transport"), transport);
         assert_eq!(text(one, "state"), "live");
         let conflate = one.as_object().unwrap().get("conflate").unwrap();

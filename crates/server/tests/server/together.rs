@@ -140,3 +140,84 @@ async fn conflated_commits_are_the_same_everywhere() {
         "{commit:?}"
     );
 }
+
+#[tokio::test]
+async fn several_collections_are_followed_in_one_order_everywhere() {
+    let server = TestServer::start().await;
+    let start = server.get("/v1/changes/rooms?from=now").await.json();
+    let start = text(&start, "token").to_owned();
+    server.put("/v1/documents/rooms/1", "{}").await;
+    server.put("/v1/documents/teams/1", "{}").await;
+    server.put("/v1/documents/rooms/1/messages/7", "{}").await;
+    server.put("/v1/documents/users/1", "{}").await;
+
+    let mut socket = server.websocket().await;
+    socket
+        .say(&format!(
+            r#"{{"type":"subscribe","id":"s","collections":["users","rooms/**"],"from":{{"token":"{start}"}}}}"#
+        ))
+        .await;
+    let on_socket = socket.hear_type("changes").await;
+    // ["users","rooms/**"]
+    let named = "%5B%22users%22%2C%22rooms%2F**%22%5D";
+    let target = format!("/v1/changes?collections={named}&after={start}");
+    let stream = |accept| with(request(Method::GET, &target, ""), "accept", accept);
+    let mut events = Lines::of(server.open(stream("text/event-stream")).await);
+    events.event().await;
+    let on_events = events.event().await.1;
+    let mut lines = Lines::of(server.open(stream("application/x-ndjson")).await);
+    lines.message().await;
+    let on_lines = lines.message().await;
+    let page = server.get(&target).await.json();
+    let on_page = &elements(&page, "messages")[1];
+    for message in [&on_socket, &on_events, &on_lines, on_page] {
+        let changes = elements(message, "commits").iter();
+        let paths: Vec<_> = changes
+            .map(|commit| text(&elements(commit, "changes")[0], "path").to_owned())
+            .collect();
+        assert_eq!(paths, ["rooms/1/messages/7", "users/1"]);
+        assert_eq!(text(message, "token"), text(&on_socket, "token"));
+    }
+
+    let url = format!("http://{}", server.address());
+    let mut changes =
+        ChangesClient::new(Channel::from_shared(url).unwrap().connect().await.unwrap());
+    let subscribe = SubscribeRequest {
+        collections: vec!["users".into(), "rooms/**".into()],
+        from: Some(From {
+            position: Some(from::Position::Token(start)),
+        }),
+        ..Default::default()
+    };
+    let mut grpc = changes.subscribe(subscribe).await.unwrap().into_inner();
+    grpc.message().await.unwrap();
+    let Some(Message::Changes(on_grpc)) = grpc.message().await.unwrap().unwrap().message else {
+        panic!("changes")
+    };
+    assert_eq!(on_grpc.token, text(&on_socket, "token"));
+    assert_eq!(on_grpc.commits.len(), 2);
+}
+
+#[tokio::test]
+async fn what_names_no_collections_is_refused_by_what_is_wrong() {
+    let server = TestServer::start().await;
+    let refused = [
+        ("/v1/changes", "a collection is required"),
+        ("/v1/changes?collections=rooms", "a JSON array of strings"),
+        ("/v1/changes?collections=%5B%5D", "from 1 to 16"),
+        ("/v1/changes?collections=%5B%22rooms%2F1%22%5D", "rooms/1"),
+        (
+            "/v1/changes/rooms?collections=%5B%22users%22%5D",
+            "give one of them",
+        ),
+    ];
+    for (target, told) in refused {
+        let answer = server.get(target).await;
+        assert_eq!(
+            answer.problem(),
+            (400, "invalid_argument".into()),
+            "{target}"
+        );
+        assert!(answer.body.contains(told), "{target}: {}", answer.body);
+    }
+}

@@ -5,7 +5,7 @@ mod line;
 use clap::Args;
 use wellspring_client::{ChangeEvent, Changes};
 use wellspring_types::feed::From;
-use wellspring_types::{CollectionPath, FieldPath, Filter, ResumeToken, Select};
+use wellspring_types::{CollectionPattern, CollectionSet, FieldPath, Filter, ResumeToken, Select};
 
 use self::line::Style;
 use super::signals;
@@ -14,16 +14,20 @@ use crate::connection::connect;
 use crate::failure::Failure;
 use crate::output::{Output, tell};
 
-/// Watch a collection change.
+/// Watch collections change.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 One change a line. On exit the token to go on from is printed on standard error.
 
   wellspring tail rooms --from snapshot --where '{\"open\":true}'
-  wellspring tail rooms --from AZ8sKgA --json")]
+  wellspring tail rooms --from AZ8sKgA --json
+  wellspring tail rooms 'rooms/*/messages'   # both, in their one order
+  wellspring tail '**'                       # everything")]
 pub(crate) struct Tail {
-    /// The collection, such as `rooms`.
-    collection: CollectionPath,
+    /// Collections, such as `rooms`, or patterns of them: `*` stands for one segment, as in
+    /// `rooms/*/messages`, `**` at the end for all that is below; `**` alone is everything.
+    #[arg(required = true, value_name = "COLLECTION")]
+    collections: Vec<CollectionPattern>,
     /// Where to begin: now, snapshot, beginning, a token, or a time like 2026-11-24T09:00:00Z.
     #[arg(long, value_name = "POSITION", default_value = "now", value_parser = parse_from)]
     from: From,
@@ -65,7 +69,7 @@ impl Tail {
         let stop = signals::stop()?;
         let client = connect(target).await?;
         let mut builder = client
-            .changes(self.collection.clone())
+            .changes_of(CollectionSet::matching(self.collections.clone())?)
             .from(self.from.clone());
         if let Some(filter) = self.filter.clone() {
             builder = builder.filter(filter);

@@ -13,6 +13,7 @@ use super::known::{self, Said};
 use super::{FeedSources, Phase, Subscription, Wanted};
 use crate::executor::Job;
 use crate::feed::conflate::Telling;
+use crate::feed::snapshot::Cursor;
 use crate::feed::{SubscribeError, SubscriptionError};
 use crate::read::ReadError;
 use crate::statistics::Subscriber;
@@ -32,17 +33,17 @@ pub(crate) fn subscribe(
     let handed_out = sources.hub.handed_out();
     let (telling, view) = Telling::of(&Arc::new(request.view), request.conflate);
     let wanted = Wanted {
-        collection: request.collection,
+        collections: request.collections,
         view,
         telling,
         end_on_gap: request.end_on_gap,
         checkpoint_interval_ms: request.checkpoint_interval_ms,
     };
-    let collection = wanted.collection.clone();
+    let collections = wanted.collections.clone();
     let conflates = wanted.telling.is_net();
     let tracking = sources
         .tracker
-        .track(subscriber, collection, (visible, conflates));
+        .track(subscriber, collections, (visible, conflates));
     let mut subscription = Subscription {
         tracking,
         phase: Phase::CatchUp(None),
@@ -74,11 +75,11 @@ pub(crate) fn subscribe(
         From::Token(token) => subscription.resume(&token)?,
         From::Time(time) => {
             let read = subscription.sources.read.clone();
-            let collection = subscription.wanted.collection.clone();
+            let collections = subscription.wanted.collections.clone();
             let locate = move || {
                 let first = read.log.first_at(time)?;
                 // Afterwards: what is offered now was offered then.
-                let floor = read.floor(collection.as_str());
+                let floor = read.floor_of_set(&collections);
                 if read.log.keeps_from(time) && first > floor {
                     return Ok(first);
                 }
@@ -117,10 +118,9 @@ impl Subscription {
         Ok(())
     }
 
-    /// The last sequence whose changes of its collection are not offered any more.
+    /// The last sequence whose changes of any of its collections are not offered any more.
     pub(super) fn floor(&self) -> Sequence {
-        let collection = self.wanted.collection.as_str();
-        self.sources.read.floor(collection)
+        self.sources.read.floor_of_set(&self.wanted.collections)
     }
 
     /// Returns whether it sends only what differs from what is known.
@@ -151,10 +151,12 @@ impl Subscription {
                 extent,
             } => {
                 let filter = self.wanted.view.filter.as_ref();
-                if scope != Scope::of_snapshot(&self.wanted.collection, filter) {
+                if scope != Scope::of_snapshot(&self.wanted.collections, filter) {
                     return Err(TokenError::OtherQuery.into());
                 }
-                (pin, Some((last_id, extent)))
+                let cursor = Cursor::read(&self.wanted.collections, &last_id);
+                let cursor = cursor.ok_or(TokenError::OtherQuery)?;
+                (pin, Some((cursor, extent)))
             }
             Place::InQuery { .. } | Place::InHistory { .. } => {
                 return Err(TokenError::WrongKind.into());
@@ -173,13 +175,13 @@ impl Subscription {
         }
         let inside = match inside {
             None => None,
-            Some((last_id, Extent::Whole)) => {
+            Some((cursor, Extent::Whole)) => {
                 // What comes was to be forgotten.
                 self.known = Said::Nothing;
-                Some(last_id)
+                Some(cursor)
             }
-            Some((last_id, Extent::Differences)) => match self.known {
-                Said::Known(_) => Some(last_id),
+            Some((cursor, Extent::Differences)) => match self.known {
+                Said::Known(_) => Some(cursor),
                 Said::Nothing => return Err(TokenError::KnownMissing.into()),
                 Said::OfAnotherHistory => return self.start_over(ResetReason::Epoch),
             },
@@ -194,8 +196,8 @@ impl Subscription {
         });
         match inside {
             None => self.known = Said::Nothing,
-            Some(last_id) => {
-                let snapshot = self.snapshot(at, Some(last_id));
+            Some(cursor) => {
+                let snapshot = self.snapshot(at, Some(cursor));
                 self.phase = Phase::Snapshot(Box::new(snapshot));
             }
         }

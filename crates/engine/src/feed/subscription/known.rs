@@ -41,6 +41,9 @@ pub(super) fn take(
     let Some(known) = request.known.take() else {
         return Ok(Said::Nothing);
     };
+    if request.collections.only().is_none() {
+        return Err(SubscribeError::KnownOfSeveral);
+    }
     let ids = known.versions.keys().map(|id| id.len());
     if known.versions.len() > limits::KNOWN_DOCUMENTS_MAX
         || ids.sum::<usize>() > limits::KNOWN_BYTES_MAX

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
 use wellspring_types::feed::{FeedMessage, How, ResetReason, View};
-use wellspring_types::{CollectionPath, ResumeToken, Sequence, limits};
+use wellspring_types::{CollectionSet, ResumeToken, Sequence, limits};
 
 use super::SubscriptionError;
 use super::catch_up::{self, CaughtUp};
 use super::conflate::Telling;
 use super::hub::{Hub, Registration};
 use super::queue::{Ended, Taken};
-use super::snapshot::{Snapshot, Step as SnapshotStep};
+use super::snapshot::{Cursor, Members, Snapshot, Step as SnapshotStep};
 use crate::executor::{Executor, Job};
 use crate::read::{ReadError, Sources};
 use crate::seeded::SeededBug;
@@ -46,7 +46,7 @@ pub(crate) struct FeedSources {
     pub(crate) lost_future: Box<dyn Fn(Sequence) + Send + Sync>,
 }
 
-/// The changes of one collection, from [`crate::Database::subscribe`]. It works only while it is
+/// The changes of one collection or several, from [`crate::Database::subscribe`]. It works only while it is
 /// asked for the [`next`](Subscription::next) message; while it is not, its queue may overflow,
 /// and then it goes on from the log: nothing is lost, and no writer waits.
 pub struct Subscription {
@@ -66,7 +66,7 @@ pub struct Subscription {
 
 /// What is needed of a request once it is accepted, the view shared with the hub.
 struct Wanted {
-    collection: CollectionPath,
+    collections: CollectionSet,
     /// What is looked through.
     view: Arc<View>,
     /// How what is seen through it is told.
@@ -206,8 +206,8 @@ impl Subscription {
                 Phase::Snapshot(snapshot) => {
                     // A client that is cut off inside must have a place to come back to.
                     let read = &self.sources.read;
-                    if snapshot.pin() < read.floor(self.wanted.collection.as_str()) {
-                        snapshot.keep_up(read.visible.sequence());
+                    if snapshot.pin() < read.floor_of_set(&self.wanted.collections) {
+                        snapshot.keep_up(read);
                     }
                     self.sources.read.visible.applied(snapshot.needs()).await;
                     self.work_on_snapshot();
@@ -244,10 +244,12 @@ impl Subscription {
     }
 
     fn register(&self) -> (Registration, Sequence) {
-        let collection = self.wanted.collection.clone();
+        let (collections, view) = (&self.wanted.collections, &self.wanted.view);
         let queue_bytes_max = self.sources.queue_bytes_max;
-        let hub = &self.sources.hub;
-        let registered = hub.register(collection, &self.wanted.view, queue_bytes_max);
+        let registered = self
+            .sources
+            .hub
+            .register(collections, view, queue_bytes_max);
         self.tracking.note_queue(&registered.0.queue);
         registered
     }
@@ -279,12 +281,13 @@ impl Subscription {
         });
     }
 
-    fn snapshot(&mut self, pin: Sequence, last_id: Option<Box<str>>) -> Snapshot {
-        let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
+    fn snapshot(&mut self, pin: Sequence, after: Option<Cursor>) -> Snapshot {
+        let (collections, view) = (self.wanted.collections.clone(), self.wanted.view.clone());
+        let members = Members::new(collections, &self.sources.read.collections, after);
         Snapshot::new(
-            collection,
+            members,
             view,
-            (pin, last_id),
+            pin,
             self.known.take(),
             self.sources.changed_bytes_max,
         )
@@ -323,7 +326,7 @@ impl Subscription {
                 self.phase = Phase::CatchUp(None);
             }
             Ok(SnapshotStep::Overrun) => {
-                snapshot.move_to(self.sources.read.visible.sequence());
+                snapshot.move_on(&self.sources.read);
                 self.phase = Phase::Snapshot(snapshot);
             }
             Err(error) => self.gap_or(error)?,
@@ -352,12 +355,12 @@ impl Subscription {
             None => visible,
         };
         let sources = Arc::clone(&self.sources);
-        let (collection, view) = (self.wanted.collection.clone(), self.wanted.view.clone());
+        let (collections, view) = (self.wanted.collections.clone(), self.wanted.view.clone());
         let telling = self.wanted.telling.clone();
         let range = (self.position, through);
         let work = move || {
             let through = (&*view, &telling);
-            catch_up::read(&sources.read, &collection, through, range, MESSAGE_BYTES)
+            catch_up::read(&sources.read, &collections, through, range, MESSAGE_BYTES)
         };
         self.phase = Phase::CatchUpWork(registered, Job::start(&self.sources.executor, work));
     }

@@ -163,7 +163,7 @@ pub(crate) fn shown(documents: &[Document]) -> Vec<(String, String)> {
 /// A subscription, and what it adds up to.
 pub(crate) struct Subscriber {
     pub(crate) subscription: Subscription,
-    /// The documents in view.
+    /// The documents in view, by [`Subscriber::name`].
     pub(crate) state: BTreeMap<String, (Sequence, String)>,
     /// Every change, with its sequence.
     pub(crate) changes: Vec<(Sequence, Change)>,
@@ -180,6 +180,12 @@ impl Subscriber {
             token: None,
             position: Sequence::ZERO,
         }
+    }
+
+    /// A document's path without `rooms/`: most are only there.
+    pub(crate) fn name(path: &DocumentPath) -> String {
+        let path = path.as_str();
+        path.strip_prefix("rooms/").unwrap_or(path).to_owned()
     }
 
     pub(crate) async fn next(&mut self) -> FeedMessage {
@@ -219,10 +225,10 @@ impl Subscriber {
             } => {
                 for document in documents {
                     let shown = (document.version, document.data.as_str().to_owned());
-                    self.state.insert(document.path.id().to_owned(), shown);
+                    self.state.insert(Subscriber::name(&document.path), shown);
                 }
                 for path in removed {
-                    self.state.remove(path.id());
+                    self.state.remove(&Subscriber::name(path));
                 }
                 self.token = Some(token.clone());
             }
@@ -247,7 +253,7 @@ impl Subscriber {
     }
 
     fn fold(&mut self, seq: Sequence, change: &Change) {
-        let id = change.path.id().to_owned();
+        let id = Subscriber::name(&change.path);
         match (change.op, &change.data) {
             (Op::Insert | Op::Update, Some(data)) => {
                 self.state

@@ -209,7 +209,15 @@ fn push_at(out: &mut String, at: Option<&At>) {
 
 fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
     let mut out = begin("subscribe", Some(id));
-    push_text_member(&mut out, "collection", request.collection.as_str());
+    match request.collections.only() {
+        Some(collection) => push_text_member(&mut out, "collection", collection.as_str()),
+        None => {
+            out.push_str(",\"collections\":");
+            push_list(&mut out, request.collections.patterns(), |out, pattern| {
+                write_string(out, pattern.as_str());
+            });
+        }
+    }
     push_filter(&mut out, request.view.filter.as_ref());
     push_select(&mut out, request.view.select.as_ref());
     push_from(&mut out, &request.from);

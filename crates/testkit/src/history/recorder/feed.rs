@@ -48,7 +48,7 @@ impl FeedRecorder {
             sub: sub.into(),
             view: SubscribedEvent {
                 transport: "".into(),
-                collection: request.collection.as_str().into(),
+                collection: request.collections.to_string().into(),
                 filter,
                 select: select.map(|field| field.to_string().into()).collect(),
                 old: view.old,

@@ -1,22 +1,32 @@
-//! The snapshot of a subscription: an exact read, page by page; and how it moves to a later pin
-//! when more has changed meanwhile than fits into memory.
+//! The snapshot of a subscription: exact reads of its collections, page by page; and how it moves
+//! to a later pin when more has changed meanwhile than fits into memory.
+
+mod members;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wellspring_types::feed::{FeedMessage, Known, View};
-use wellspring_types::{CollectionPath, Document, DocumentPath, ResumeToken, Sequence, limits};
+use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence, limits};
 
 use super::view::show;
 use crate::read::{Exact, Overrun, Permit, ReadError, Sources, WhenFull, document_bytes};
 use crate::token::{Extent, Place, Scope, Sealer};
 use crate::visible::document_after;
 
+pub(super) use members::{Cursor, Members};
+
+/// Pages of one step, at most: many collections may have next to nothing in them.
+const STEP_PAGES: usize = 64;
+
 /// A snapshot being sent.
 pub(super) struct Snapshot {
-    exact: Exact,
+    members: Members,
+    pin: Sequence,
+    /// The read of the current collection; `None` once all are read.
+    exact: Option<Exact>,
+    changed_bytes_max: usize,
     scope: Scope,
-    collection: CollectionPath,
     view: Arc<View>,
     /// What the subscriber holds of what is to come; `None`: it holds nothing, or is to forget it.
     known: Option<Versions>,
@@ -96,43 +106,52 @@ pub(super) enum Step {
 }
 
 impl Snapshot {
-    /// A snapshot as of `pin` of what comes after the document `last_id`; with something known only
-    /// of what differs from that.
+    /// A snapshot of these collections as of `pin`; with something known, of one collection, only of
+    /// what differs from that.
     pub(super) fn new(
-        collection: CollectionPath,
+        mut members: Members,
         view: Arc<View>,
-        (pin, last_id): (Sequence, Option<Box<str>>),
+        pin: Sequence,
         known: Option<Known>,
         changed_bytes_max: usize,
     ) -> Snapshot {
-        let known = known.map(|known| Versions::after(known, last_id.as_deref()));
-        let scope = Scope::of_snapshot(&collection, view.filter.as_ref());
-        let exact = Exact::new(
-            collection.clone(),
+        let first_id = members.take_first_id();
+        let known = known.map(|known| Versions::after(known, first_id.as_deref()));
+        let scope = Scope::of_snapshot(members.set(), view.filter.as_ref());
+        let mut snapshot = Snapshot {
+            members,
             pin,
-            last_id,
-            (changed_bytes_max, WhenFull::Stop),
-        );
-        Snapshot {
-            exact,
+            exact: None,
+            changed_bytes_max,
             scope,
-            collection,
             view,
             known,
             moving: None,
             has_read: false,
-        }
+        };
+        snapshot.read_current(first_id);
+        snapshot
+    }
+
+    /// Begins with the current collection, after the document `id`.
+    fn read_current(&mut self, id: Option<Box<str>>) {
+        let when_full = (self.changed_bytes_max, WhenFull::Stop);
+        let current = self.members.current().cloned();
+        self.exact = current.map(|collection| Exact::new(collection, self.pin, id, when_full));
+    }
+
+    /// Of the current collection everything up to and with this document is read.
+    fn cursor(&self) -> Option<&str> {
+        self.exact.as_ref()?.cursor()
     }
 
     /// What the store must have applied before the next step.
     pub(super) fn needs(&self) -> Sequence {
-        self.moving
-            .as_ref()
-            .map_or(self.exact.pin(), |moving| moving.to)
+        self.moving.as_ref().map_or(self.pin, |moving| moving.to)
     }
 
     pub(super) fn pin(&self) -> Sequence {
-        self.exact.pin()
+        self.pin
     }
 
     pub(super) fn extent(&self) -> Extent {
@@ -142,23 +161,40 @@ impl Snapshot {
         }
     }
 
-    /// Goes on as of `to`, once what was sent is brought up to it.
-    pub(super) fn move_to(&mut self, to: Sequence) {
-        if self.exact.cursor().is_none() {
-            self.exact.re_pin(to);
+    /// Goes on as of what is visible, once what was sent is brought up to it.
+    pub(super) fn move_on(&mut self, sources: &Sources) {
+        let to = sources.visible.sequence();
+        // Afterwards: collections that are not known now are empty as of then.
+        self.members.refresh(&sources.collections);
+        if self.has_begun() {
+            let sent = self.pin;
+            self.moving = Some(Moving { to, sent });
         } else {
-            self.moving = Some(Moving {
-                to,
-                sent: self.exact.pin(),
-            });
+            self.re_pin(to);
         }
     }
 
-    /// Moves to `to`, unless it has read nothing since it was moved last: however fast it has to
-    /// move, it comes to its end.
-    pub(super) fn keep_up(&mut self, to: Sequence) {
-        if self.moving.is_none() && (self.has_read || self.exact.cursor().is_none()) {
-            self.move_to(to);
+    /// Whether anything was read that would have to be brought up to a later pin.
+    fn has_begun(&self) -> bool {
+        self.members.begun() || self.cursor().is_some()
+    }
+
+    fn re_pin(&mut self, to: Sequence) {
+        self.pin = to;
+        match &mut self.exact {
+            Some(exact) => exact.re_pin(to),
+            None => {
+                self.members.advance();
+                self.read_current(None);
+            }
+        }
+    }
+
+    /// Moves on, unless it has read nothing since it did so last: however fast it has to move, it
+    /// comes to its end.
+    pub(super) fn keep_up(&mut self, sources: &Sources) {
+        if self.moving.is_none() && (self.has_read || !self.has_begun()) {
+            self.move_on(sources);
             self.has_read = false;
         }
     }
@@ -167,21 +203,33 @@ impl Snapshot {
         if self.moving.is_some() {
             return self.step_move(sources, sealer).map(Step::Messages);
         }
-        let page = match self
-            .exact
-            .page(sources, limits::PAGE_BYTES_MAX, &Permit::default())
-        {
-            Ok(page) => page,
-            Err(Overrun::Budget) => return Ok(Step::Overrun),
-            Err(Overrun::Failed(error)) => return Err(error),
-        };
-        self.has_read = true;
-        let entries = self.entries(page.documents, page.read_through.as_deref());
-        let messages = self.messages(entries, sealer);
-        Ok(match page.read_through {
-            Some(_) => Step::Messages(messages),
-            None => Step::Done(messages),
-        })
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for _ in 0..STEP_PAGES {
+            let Some(exact) = &mut self.exact else {
+                return Ok(Step::Done(self.messages(entries, sealer)));
+            };
+            let page = match exact.page(sources, limits::PAGE_BYTES_MAX, &Permit::default()) {
+                Ok(page) => page,
+                Err(Overrun::Budget) if entries.is_empty() => return Ok(Step::Overrun),
+                // It will say so again.
+                Err(Overrun::Budget) => break,
+                Err(Overrun::Failed(error)) => return Err(error),
+            };
+            self.has_read = true;
+            let of_page = self.entries(page.documents, page.read_through.as_deref());
+            bytes += of_page.iter().map(Entry::bytes).sum::<usize>();
+            entries.extend(of_page);
+            if page.read_through.is_some() {
+                break;
+            }
+            self.members.advance();
+            self.read_current(None);
+            if bytes >= limits::PAGE_BYTES_MAX && self.exact.is_some() {
+                break;
+            }
+        }
+        Ok(Step::Messages(self.messages(entries, sealer)))
     }
 
     /// What the subscriber is to be told of a page, in the order of ids: where it knows something
@@ -194,7 +242,11 @@ impl Snapshot {
             return shown.map(Entry::Document).collect();
         };
         let mut entries = Vec::new();
-        let gone = |(id, _): (Box<str>, Sequence)| Entry::Removed(self.collection.join(&id));
+        // Only of one collection can something be known.
+        let Some(collection) = self.members.current() else {
+            return Vec::new();
+        };
+        let gone = |(id, _): (Box<str>, Sequence)| Entry::Removed(collection.join(&id));
         while let Some(document) = documents.find_map(|document| show(&view, document)) {
             let id = document.path.id();
             while let Some(other) = known.pop_before(id) {
@@ -231,8 +283,8 @@ impl Snapshot {
     }
 
     fn message(&self, entries: Vec<Entry>, sealer: &Sealer) -> Option<FeedMessage> {
-        let last_id: Box<str> = entries.last()?.path().id().into();
-        let token = self.token(self.exact.pin(), last_id, sealer);
+        let last = self.members.cursor_text(entries.last()?.path());
+        let token = self.token(self.pin, last, sealer);
         let (mut documents, mut removed) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry {
@@ -264,11 +316,12 @@ impl Snapshot {
         sources: &Sources,
         sealer: &Sealer,
     ) -> Result<Vec<FeedMessage>, ReadError> {
-        let (Some(moving), Some(cursor)) = (&self.moving, self.exact.cursor()) else {
+        let cursor = self.members.cursor_text_at(self.cursor());
+        let (Some(moving), Some(cursor)) = (&self.moving, cursor) else {
             return Ok(Vec::new());
         };
-        let (to, cursor) = (moving.to, Box::<str>::from(cursor));
-        let (newest, read) = self.read_behind(sources, &cursor, moving.sent, to)?;
+        let to = moving.to;
+        let (newest, read) = self.read_behind(sources, moving.sent, to)?;
         let done = read == to;
         let mut documents = Vec::new();
         let mut removed = Vec::new();
@@ -278,11 +331,11 @@ impl Snapshot {
                 None => removed.push(path),
             }
         }
-        let token_pin = if done { to } else { self.exact.pin() };
+        let token_pin = if done { to } else { self.pin };
         let token = self.token(token_pin, cursor, sealer);
         if done {
             self.moving = None;
-            self.exact.re_pin(to);
+            self.re_pin(to);
         } else {
             self.moving = Some(Moving { to, sent: read });
         }
@@ -293,30 +346,32 @@ impl Snapshot {
         }])
     }
 
-    /// The newest state of documents at or behind the cursor that changed after `after`, and how
+    /// The newest state of documents that were read that changed after `after`, and how
     /// far was read.
     fn read_behind(
         &self,
         sources: &Sources,
-        cursor: &str,
         after: Sequence,
         through: Sequence,
     ) -> Result<(BTreeMap<DocumentPath, Option<Document>>, Sequence), ReadError> {
         let mut newest = BTreeMap::new();
-        let Some(id) = sources.collections.id(self.collection.as_str()) else {
-            return Ok((newest, through));
+        let only = match self.members.set().only() {
+            Some(only) => match sources.collections.id(only.as_str()) {
+                None => return Ok((newest, through)),
+                id => id,
+            },
+            None => None,
         };
         let mut bytes = 0;
-        for commit in sources.commits(after, through, Some(id)) {
+        for commit in sources.commits(after, through, only) {
             let mut commit = commit?;
             commit.detach();
-            for change in commit
-                .changes
-                .iter()
-                .filter(|change| change.path.id() <= cursor)
+            let changes = commit.changes.iter();
+            for change in
+                changes.filter(|change| self.members.is_behind(&change.path, self.cursor()))
             {
                 bytes += change.bytes();
-                let document = document_after(&commit, change).map(std::sync::Arc::unwrap_or_clone);
+                let document = document_after(&commit, change).map(Arc::unwrap_or_clone);
                 newest.insert(change.path.clone(), document);
             }
             if bytes >= limits::PAGE_BYTES_MAX && commit.seq < through {
