@@ -1,4 +1,4 @@
-"""The tutorial's chapters about data and its past, pasted into a shell as they stand."""
+"""The tutorial's chapters about data, its past, and feeds, pasted into a shell as they stand."""
 
 import os
 import re
@@ -8,7 +8,7 @@ from checks import ADDRESS, SERVER, check, contains, done, equal, run
 
 WELLSPRING = os.environ["WELLSPRING_BINARY"]
 DEFAULT_SERVER = "http://127.0.0.1:7654"
-CHAPTERS = ["Bringing data in, and asking for it", "Looking back"]
+CHAPTERS = ["Bringing data in, and asking for it", "Looking back", "Only what you need"]
 
 # Commits of the chapters before, so that sequences are those that are shown.
 COMMITS_BEFORE = 6
