@@ -17,7 +17,9 @@ use wellspring_client::types::feed::{Known, Op};
 use wellspring_client::types::history::HistoryQuery;
 use wellspring_client::types::query::Query;
 use wellspring_client::types::write::{CommitRequest, Precondition, Write};
-use wellspring_client::types::{At, CollectionPath, Data, DocumentPath, Filter, Sequence};
+use wellspring_client::types::{
+    At, CollectionPath, CollectionSet, Data, DocumentPath, Filter, Sequence,
+};
 use wellspring_client::{BackoffPolicy, ChangeEvent, Changes, Client, Code, ConnectError};
 use wellspring_server::Server;
 use wellspring_server::config::{Config, Overrides, Sources};
@@ -310,6 +312,40 @@ async fn a_feed_goes_from_snapshot_to_live_and_through_a_restart_of_the_server()
         .await
         .unwrap();
     assert_eq!(next_commit(&mut changes).await, "6 Insert rooms/4");
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn one_feed_has_several_collections_in_their_one_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    let set = async |at: &str| client.set(at.parse().unwrap(), data("{}")).await.unwrap();
+    set("users/1").await;
+    set("rooms/1").await;
+    set("rooms/1/messages/1").await;
+    let patterns = ["rooms", "rooms/*/messages"].map(|pattern| pattern.parse().unwrap());
+    let both = CollectionSet::matching(patterns).unwrap();
+    let builder = client.changes_of(both).from_snapshot();
+    let mut changes = patiently(builder.subscribe()).await.unwrap();
+    let Some(Ok(ChangeEvent::Snapshot(snapshot))) = patiently(changes.next()).await else {
+        panic!("no snapshot");
+    };
+    let paths = snapshot.documents.iter().map(|one| one.path.as_str());
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        ["rooms/1", "rooms/1/messages/1"],
+        "documents of equal ids are told apart"
+    );
+    set("rooms/2/messages/1").await;
+    set("users/2").await;
+    set("rooms/2").await;
+    assert_eq!(
+        next_commit(&mut changes).await,
+        "4 Insert rooms/2/messages/1"
+    );
+    assert_eq!(next_commit(&mut changes).await, "6 Insert rooms/2");
     client.close().await;
     server.stop().await;
 }
