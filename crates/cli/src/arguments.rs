@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Query(query::Query),
     /// Write several documents at once, or none.
     Commit(commit::Commit),
-    /// Watch a collection change.
+    /// Watch collections change.
     Tail(tail::Tail),
     /// Copy a database, while it is served or at rest.
     Backup(backup::Backup),

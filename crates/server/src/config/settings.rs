@@ -84,9 +84,9 @@ macro_rules! settings {
 
 settings! {
     /// Address of the port for clients.
-    listen: SocketAddr = "127.0.0.1:7654", "ADDRESS";
+    listen: SocketAddr = "127.0.0.1:7654", "ADDRESS", arg(value_parser = address);
     /// Address of the port for operators. Keep it on loopback.
-    admin: SocketAddr = "127.0.0.1:7655", "ADDRESS";
+    admin: SocketAddr = "127.0.0.1:7655", "ADDRESS", arg(value_parser = address);
     /// Directory of the database. Created when missing.
     data: PathBuf = "./wellspring-data", "DIRECTORY";
     /// Serve anyone without authentication: for development on one machine.
@@ -148,13 +148,19 @@ settings! {
     mutation_id_age_ms_max: u64 = wellspring_types::limits::MUTATION_ID_AGE_MS_MAX, "MILLISECONDS";
 }
 
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_error| "it is an IP address and a port, such as 127.0.0.1:7654 or [::1]:7654; names are not looked up";
+    Ok(text.parse().map_err(wrong)?)
+}
+
 /// A table `[[retention]]` of the file: how long changes of some collections are offered. 0: for
 /// ever, and all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CollectionRetention {
-    /// A collection's path, in which `*` stands for any one segment.
+    /// A collection's path, in which `*` stands for any one segment, and `**` at the end for one or
+    /// more.
     pub collection: String,
     /// By the time of commits, in milliseconds.
     #[serde(default)]
