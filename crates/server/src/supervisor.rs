@@ -79,6 +79,9 @@ fn opening(progress: Option<OpenProgress>) -> String {
         Some(OpenProgress::Applying { applied, head }) => {
             format!("opening: the store has {applied} of {head} commits")
         }
+        Some(OpenProgress::Loading { loaded, documents }) => {
+            format!("opening: a new store has {loaded} of {documents} documents of the snapshot")
+        }
         Some(OpenProgress::Recovering) => "opening: recovering the log".to_owned(),
         _ => "opening".to_owned(),
     }

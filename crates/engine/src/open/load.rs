@@ -3,8 +3,8 @@
 use wellspring_log::{Snapshot, SnapshotDocument, SnapshotMutation};
 use wellspring_store::{Applied, Batch, RememberedMutation, Store, StoreChange, StoredDocument};
 
-use super::OpenError;
 use super::rebuild::{BATCH_BYTES, BATCH_CHANGES};
+use super::{OpenError, OpenProgress};
 use crate::collections::Collections;
 use crate::read::ReadError;
 
@@ -14,6 +14,7 @@ pub(super) fn load(
     store: &dyn Store,
     snapshot: &Snapshot,
     mutation_ids_max: u64,
+    progress: &mut dyn FnMut(OpenProgress),
 ) -> Result<(), OpenError> {
     let collections = Collections::default();
     for some in snapshot.collections().chunks(BATCH_CHANGES) {
@@ -28,8 +29,11 @@ pub(super) fn load(
     }
     let mut loading = Loading {
         store,
+        progress,
         batch: Batch::default(),
         bytes: 0,
+        loaded: 0,
+        documents: snapshot.documents_count(),
     };
     for document in snapshot.documents() {
         loading.add_document(document?)?;
@@ -50,8 +54,13 @@ pub(super) fn load(
 /// What goes into the next batch.
 struct Loading<'a> {
     store: &'a dyn Store,
+    progress: &'a mut dyn FnMut(OpenProgress),
     batch: Batch,
     bytes: usize,
+    /// Documents that the store has.
+    loaded: u64,
+    /// Documents in the snapshot.
+    documents: u64,
 }
 
 impl Loading<'_> {
@@ -89,7 +98,14 @@ impl Loading<'_> {
 
     fn apply(&mut self) -> Result<(), OpenError> {
         self.bytes = 0;
-        Ok(self.store.apply(&std::mem::take(&mut self.batch))?)
+        let batch = std::mem::take(&mut self.batch);
+        self.store.apply(&batch)?;
+        self.loaded += batch.changes.len() as u64;
+        (self.progress)(OpenProgress::Loading {
+            loaded: self.loaded,
+            documents: self.documents,
+        });
+        Ok(())
     }
 }
 

@@ -37,6 +37,13 @@ pub use stores::{SledStores, Stores};
 pub enum OpenProgress {
     /// The log is being recovered.
     Recovering,
+    /// A new store takes what a snapshot of the log holds, before it takes the rest from the log.
+    Loading {
+        /// Documents that it has.
+        loaded: u64,
+        /// Documents in the snapshot.
+        documents: u64,
+    },
     /// The store takes from the log what it lacks: after a crash a little, or everything, if the
     /// store had to be replaced.
     Applying {

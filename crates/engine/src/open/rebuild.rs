@@ -105,7 +105,7 @@ fn build_from(
     let directory = store_directory(&options.data_dir, number);
     let store = options.stores.create(&directory, options.cache_bytes)?;
     if let Some(snapshot) = &history.snapshot {
-        load(&*store, snapshot, options.mutation_ids_max)?;
+        load(&*store, snapshot, options.mutation_ids_max, progress)?;
     }
     let collections = replay(&*store, &history.log, options, progress)?;
     // Only now: a store that a crash leaves incomplete is not the current one.

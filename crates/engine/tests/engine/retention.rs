@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use wellspring_engine::{
-    Database, Health, Kept, OpenError, Options, ReadError, SubscribeError, SubscriptionError,
+    Database, Health, Kept, OpenError, OpenProgress, Options, ReadError, SubscribeError,
+    SubscriptionError,
 };
 use wellspring_types::feed::{FeedMessage, From, How, ResetReason, SubscribeRequest};
 use wellspring_types::write::{CommitRequest, CommitResult};
@@ -170,6 +171,31 @@ async fn a_store_is_built_again_from_a_snapshot_and_the_log_behind_it() {
         early
     );
     assert_eq!(everything(&db, "rooms").await, before[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_from_a_snapshot_tells_how_far_it_has_come() {
+    let db = fixture(small);
+    let mut n = 0;
+    while db.database.kept().borrow().snapshot <= Sequence(256) {
+        assert!(n < 20_000, "snapshots are made");
+        db.set(&format!("rooms/{n}"), "{}").await;
+        n += 1;
+    }
+    db.database.close().await.unwrap();
+    // Each commit has made one document.
+    let documents = db.database.kept().borrow().snapshot.0;
+    let Fixture {
+        database,
+        directory,
+    } = db;
+    drop(database);
+    remove_store(&directory.path().join("data"));
+    let mut told = Vec::new();
+    Database::open(small(&directory), &mut |progress| told.push(progress)).unwrap();
+    let loading = |loaded| OpenProgress::Loading { loaded, documents };
+    assert_eq!(told[..2], [OpenProgress::Recovering, loading(256)]);
+    assert!(told.contains(&loading(documents)), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

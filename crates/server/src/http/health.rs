@@ -48,6 +48,9 @@ fn progress_text(progress: Option<OpenProgress>) -> String {
         Some(OpenProgress::Applying { applied, head }) => {
             format!(r#"{{"status":"applying","applied":{applied},"head":{head}}}"#)
         }
+        Some(OpenProgress::Loading { loaded, documents }) => {
+            format!(r#"{{"status":"loading","loaded":{loaded},"documents":{documents}}}"#)
+        }
         Some(OpenProgress::Recovering) => r#"{"status":"recovering"}"#.to_owned(),
         _ => r#"{"status":"opening"}"#.to_owned(),
     }

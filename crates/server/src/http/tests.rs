@@ -71,6 +71,13 @@ async fn readiness_tells_how_far_the_opening_has_come() {
             r#"{"status":"recovering"}"#,
         ),
         (
+            Phase::Opening(Some(OpenProgress::Loading {
+                loaded: 256,
+                documents: 1000,
+            })),
+            r#"{"status":"loading","loaded":256,"documents":1000}"#,
+        ),
+        (
             Phase::Opening(Some(progress)),
             r#"{"status":"applying","applied":7,"head":90}"#,
         ),
