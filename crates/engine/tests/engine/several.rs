@@ -339,3 +339,28 @@ async fn from_any_place_the_feed_of_several_leads_to_what_there_is_though_pins_m
  {
     follows(2, 600, 500).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_ends_though_the_floor_passes_it_behind_its_last_collection() {
+    // As many as are read in one step.
+    for collections in [63, 64, 65, 128] {
+        let db = fixture();
+        for n in 0..collections {
+            db.set(&format!("rooms/{n}/messages/1"), "{}").await;
+        }
+        let mut subscriber = db.subscribe_to(to(&["rooms/*/messages"], From::Snapshot));
+        while subscriber.state.len() < collections {
+            subscriber.next().await;
+        }
+        let through = db.set("other/1", "{}").await;
+        let collection = None;
+        let wished = FloorMove {
+            collection,
+            through,
+        };
+        db.database.move_floor(wished).await.unwrap();
+        subscriber.until_current().await;
+        let last = db.set("rooms/0/messages/2", "{}").await;
+        subscriber.until(last).await;
+    }
+}

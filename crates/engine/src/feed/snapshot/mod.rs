@@ -206,9 +206,7 @@ impl Snapshot {
         let mut entries = Vec::new();
         let mut bytes = 0;
         for _ in 0..STEP_PAGES {
-            let Some(exact) = &mut self.exact else {
-                return Ok(Step::Done(self.messages(entries, sealer)));
-            };
+            let Some(exact) = &mut self.exact else { break };
             let page = match exact.page(sources, limits::PAGE_BYTES_MAX, &Permit::default()) {
                 Ok(page) => page,
                 Err(Overrun::Budget) if entries.is_empty() => return Ok(Step::Overrun),
@@ -225,11 +223,16 @@ impl Snapshot {
             }
             self.members.advance();
             self.read_current(None);
-            if bytes >= limits::PAGE_BYTES_MAX && self.exact.is_some() {
+            if bytes >= limits::PAGE_BYTES_MAX {
                 break;
             }
         }
-        Ok(Step::Messages(self.messages(entries, sealer)))
+        let messages = self.messages(entries, sealer);
+        // At once: with nothing left to read there is no place from which it could be moved.
+        Ok(match self.exact {
+            Some(_) => Step::Messages(messages),
+            None => Step::Done(messages),
+        })
     }
 
     /// What the subscriber is to be told of a page, in the order of ids: where it knows something
