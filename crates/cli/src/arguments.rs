@@ -4,8 +4,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
-    backup, commit, completions, delete, demo, export, get, history, import, put, query, restore,
-    serve, tail, verify,
+    backup, collections, commit, completions, delete, demo, export, get, history, import, put,
+    query, restore, serve, tail, verify,
 };
 use crate::failure::EXIT_STATUSES;
 
@@ -55,12 +55,14 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     /// Write documents from a JSON array, NDJSON or CSV.
     Import(import::Import),
-    /// Read a whole collection, as of one moment.
+    /// Read a whole collection, or all of them, as of one moment.
     Export(export::Export),
     /// Read a document.
     Get(get::Get),
     /// Read the versions of a document, newest first.
     History(history::History),
+    /// List the collections.
+    Collections(collections::Collections),
     /// Create or replace a document.
     Put(put::Put),
     /// Remove a document.

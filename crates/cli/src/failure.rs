@@ -74,6 +74,11 @@ pub(crate) enum Failure {
         written: u64,
         source: RequestError,
     },
+    #[error("export stopped after {written}: what it has written is not whole")]
+    ExportStopped {
+        written: String,
+        source: RequestError,
+    },
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -133,7 +138,9 @@ impl Failure {
                 ConnectError::Refused(error) => of_code(error.code),
                 _ => UNAVAILABLE,
             },
-            Failure::Request(source) | Failure::ImportStopped { source, .. } => match source {
+            Failure::Request(source)
+            | Failure::ImportStopped { source, .. }
+            | Failure::ExportStopped { source, .. } => match source {
                 RequestError::TimedOut { .. } => UNAVAILABLE,
                 source => source.code().map_or(FAILED, of_code),
             },
@@ -196,11 +203,24 @@ impl Failure {
                  a backup: `wellspring backup --data {0} --to BACKUP`, then `wellspring verify BACKUP`.",
                 data_dir.display()
             )),
-            Failure::Open(OpenError::InUse { data_dir }) => Some(format!(
-                "A server has it open. Stop it; or export a copy: `wellspring backup --data {} --to \
-                 BACKUP`, then `wellspring restore --from BACKUP --data COPY`.",
-                data_dir.display()
-            )),
+            Failure::Open(OpenError::InUse { .. }) => Some(
+                "A server has it open: leave out --data, and name the server by --server.".to_owned(),
+            ),
+            Failure::ExportStopped { source, .. } => match source.code()? {
+                Code::TokenExpired => Some(
+                    "Changes since then are not kept any more. Export as of a later commit; where more \
+                     is dropped than exports have time for, have the server keep more (retention_age_ms_max, \
+                     retention_bytes_max), or export a copy: `wellspring backup`, `wellspring restore`, \
+                     then --data."
+                        .to_owned(),
+                ),
+                Code::LimitExceeded => Some(
+                    "Too much has changed since then to be undone in time. Export as of a later commit, or \
+                     export a copy: `wellspring backup`, `wellspring restore`, then --data."
+                        .to_owned(),
+                ),
+                code => of_denied(code),
+            },
             Failure::Scratch { .. } => {
                 Some("Name one with --scratch, where there is as much space as the store takes.".to_owned())
             }

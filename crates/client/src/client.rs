@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wellspring_protocol::error::Code;
 use wellspring_types::history::{HistoryPage, HistoryQuery};
+use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Write};
 use wellspring_types::{
@@ -172,6 +173,22 @@ impl Client {
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, RequestError> {
         match self.ask(|id| wire::history(id, query)).await? {
             Answer::History(page) => Ok(page),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// Reads one page of the collections that have been written to, in the order of their paths,
+    /// whether or not a document is left in them. A query of each as of the first page's sequence
+    /// reads the whole database as of that.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over.
+    pub async fn collections(
+        &self,
+        query: CollectionsQuery,
+    ) -> Result<CollectionsPage, RequestError> {
+        match self.ask(|id| wire::collections(id, query)).await? {
+            Answer::Collections(page) => Ok(page),
             _ => Err(RequestError::UnexpectedAnswer),
         }
     }

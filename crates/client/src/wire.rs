@@ -4,6 +4,7 @@ use wellspring_protocol::json::client::{self, ServerMessage};
 use wellspring_protocol::json::{ClientMessage, Hello};
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::write::CommitRequest;
 
@@ -55,6 +56,13 @@ pub(crate) fn get(id: Id, get: Get) -> String {
 
 pub(crate) fn history(id: Id, query: HistoryQuery) -> String {
     client::write(&ClientMessage::History {
+        id: id.to_string(),
+        query,
+    })
+}
+
+pub(crate) fn collections(id: Id, query: CollectionsQuery) -> String {
+    client::write(&ClientMessage::Collections {
         id: id.to_string(),
         query,
     })

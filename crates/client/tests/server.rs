@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wellspring_client::types::feed::{Known, Op};
 use wellspring_client::types::history::HistoryQuery;
+use wellspring_client::types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_client::types::query::Query;
 use wellspring_client::types::write::{CommitRequest, Precondition, Write};
 use wellspring_client::types::{
@@ -258,6 +259,44 @@ async fn the_past_is_read_and_the_history_of_a_document() {
     let last = client.history(query).await.unwrap();
     assert_eq!(last.versions[0].op, Some(Op::Insert));
     assert_eq!((last.cursor, last.truncated), (None, false));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn collections_are_listed_page_by_page_through_a_restart_of_the_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let address = server.address;
+    let client = server.client().await;
+    for path in ["users/ann", "rooms/1", "rooms/1/messages/1"] {
+        let path = path.parse().unwrap();
+        client.set(path, data("{}")).await.unwrap();
+    }
+    let paths = |page: &CollectionsPage| -> Vec<String> {
+        page.collections.iter().map(ToString::to_string).collect()
+    };
+    let mut query = CollectionsQuery {
+        below: None,
+        limit: 2,
+        cursor: None,
+    };
+    let first = client.collections(query.clone()).await.unwrap();
+    assert_eq!(paths(&first), ["rooms", "rooms/1/messages"]);
+    server.stop().await;
+    let server = Running::start(directory.path(), address).await;
+    query.cursor = first.cursor;
+    let last = client.collections(query.clone()).await.unwrap();
+    assert_eq!(
+        (paths(&last), last.cursor),
+        (vec!["users".to_owned()], None)
+    );
+    assert_eq!((first.seq, last.seq), (Sequence(3), Sequence(3)));
+    query.below = Some(room("1"));
+    let other = client.collections(query.clone()).await.unwrap_err();
+    assert_eq!(other.code(), Some(Code::TokenInvalid));
+    query.cursor = None;
+    let below = client.collections(query).await.unwrap();
+    assert_eq!(paths(&below), ["rooms/1/messages"]);
     server.stop().await;
 }
 

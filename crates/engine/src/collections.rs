@@ -1,6 +1,7 @@
 //! Which number each collection has.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -17,6 +18,8 @@ pub(crate) struct Collections {
 struct Known {
     by_path: HashMap<Arc<str>, CollectionId>,
     by_id: HashMap<CollectionId, CollectionPath>,
+    /// Those that clients can name, in the order of their paths: for them the database's own are none.
+    named: BTreeMap<Arc<str>, CollectionPath>,
 }
 
 impl Collections {
@@ -46,18 +49,29 @@ impl Collections {
 
     pub(crate) fn add(&self, id: CollectionId, path: CollectionPath) {
         let mut known = self.known.write();
-        known.by_path.insert(path.as_str().into(), id);
+        let text: Arc<str> = path.as_str().into();
+        known.by_path.insert(Arc::clone(&text), id);
+        if !path.is_reserved() {
+            known.named.insert(text, path.clone());
+        }
         known.by_id.insert(id, path);
     }
 
-    /// All that clients can name, in the order of their paths.
-    pub(crate) fn named(&self) -> Vec<CollectionPath> {
+    /// Those that clients can name and whose paths begin with `prefix`, in the order of their paths,
+    /// `count` of them at most. `from` is where to begin, not before the first with that prefix.
+    pub(crate) fn named(
+        &self,
+        prefix: &str,
+        from: Bound<&str>,
+        count: usize,
+    ) -> Vec<CollectionPath> {
         let known = self.known.read();
-        // The database's own are no paths to a client.
-        let is_named = |path: &&CollectionPath| path.as_str().parse::<CollectionPath>().is_ok();
-        let mut named: Vec<_> = known.by_id.values().filter(is_named).cloned().collect();
-        named.sort_unstable();
-        named
+        let found = known.named.range::<str, _>((from, Bound::Unbounded));
+        found
+            .take_while(|(text, _)| text.starts_with(prefix))
+            .take(count)
+            .map(|(_, path)| path.clone())
+            .collect()
     }
 
     /// The id that the next new collection takes.

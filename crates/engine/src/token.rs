@@ -64,6 +64,12 @@ pub(crate) enum Place {
     },
     /// The versions of a document from `before` on are seen.
     InHistory { before: Sequence, scope: Scope },
+    /// The collections up to `last` are seen, of those that were there by `pin`.
+    InCollections {
+        pin: Sequence,
+        scope: Scope,
+        last: Box<str>,
+    },
 }
 
 /// What a snapshot sends.
@@ -100,6 +106,10 @@ impl Scope {
         Scope::hash(&[path.as_str()])
     }
 
+    pub(crate) fn of_collections(below: Option<&DocumentPath>) -> Scope {
+        Scope::hash(&[below.map_or("", DocumentPath::as_str)])
+    }
+
     fn hash(parts: &[&str]) -> Scope {
         let mut hasher = Sha256::new();
         for part in parts {
@@ -127,6 +137,7 @@ const IN_SNAPSHOT: u8 = 1;
 const IN_QUERY: u8 = 2;
 const IN_DIFFERENCES: u8 = 3;
 const IN_HISTORY: u8 = 4;
+const IN_COLLECTIONS: u8 = 5;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32], epoch: Epoch) -> Sealer {
@@ -170,6 +181,9 @@ impl Sealer {
                 last_id,
             } => (IN_QUERY, pin, Some((scope, &**last_id))),
             Place::InHistory { before, scope } => (IN_HISTORY, before, Some((scope, ""))),
+            Place::InCollections { pin, scope, last } => {
+                (IN_COLLECTIONS, pin, Some((scope, &**last)))
+            }
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES);
         bytes.push(VERSION);
@@ -257,6 +271,14 @@ fn parse(body: &[u8]) -> Option<Opened> {
             before: sequence,
             scope: Scope(rest.try_into().ok()?),
         },
+        IN_COLLECTIONS => {
+            let (scope, last) = scoped()?;
+            Place::InCollections {
+                pin: sequence,
+                scope,
+                last,
+            }
+        }
         _ => return None,
     };
     Some(Opened { epoch, place })
@@ -297,6 +319,11 @@ mod tests {
             Place::InHistory {
                 before: Sequence(7),
                 scope: Scope::of_history(&"rooms/1".parse().unwrap()),
+            },
+            Place::InCollections {
+                pin: Sequence(7),
+                scope: Scope::of_collections(None),
+                last: "rooms/1/é".into(),
             },
         ]
     }

@@ -3,6 +3,7 @@
 use wellspring_engine::Database;
 use wellspring_protocol::error::WireError;
 use wellspring_types::history::{HistoryPage, HistoryQuery};
+use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::{Document, Sequence};
 
@@ -43,5 +44,15 @@ pub(crate) async fn history(
     query: HistoryQuery,
 ) -> Result<HistoryPage, WireError> {
     let page = database.history(query).await;
+    page.map_err(|error| errors::read(&error))
+}
+
+/// # Errors
+/// Why the page was not given.
+pub(crate) fn collections(
+    database: &Database,
+    query: &CollectionsQuery,
+) -> Result<CollectionsPage, WireError> {
+    let page = database.collections(query);
     page.map_err(|error| errors::read(&error))
 }

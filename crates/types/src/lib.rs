@@ -8,6 +8,7 @@ pub mod filter;
 pub mod history;
 pub mod json;
 pub mod limits;
+pub mod listing;
 pub mod query;
 pub mod write;
 

@@ -38,9 +38,9 @@ pub const FIELD_PATH_BYTES_MAX: usize = 1024;
 pub const SELECT_FIELDS_MAX: usize = 64;
 /// Keys of `order_by`.
 pub const ORDER_BY_KEYS_MAX: usize = 8;
-/// Documents in one page of a list or query, when the request names no limit.
+/// Documents, versions or collections in one page, when the request names no limit.
 pub const PAGE_DOCUMENTS_DEFAULT: u32 = 100;
-/// Documents in one page of a list or query.
+/// Documents, versions or collections in one page.
 pub const PAGE_DOCUMENTS_MAX: u32 = 1000;
 /// Bytes of documents in one page of a list, a query or a subscription's snapshot. A page ends
 /// before it would grow past this; one document always fits.
@@ -99,5 +99,9 @@ const _: () = {
         "what may be known fits into a message"
     );
     assert!(PAGE_DOCUMENTS_DEFAULT <= PAGE_DOCUMENTS_MAX);
+    assert!(
+        PAGE_DOCUMENTS_MAX as usize * (2 * PATH_BYTES_MAX + 8) < MESSAGE_BYTES_MAX,
+        "a page of paths fits into a message, were each of their bytes escaped"
+    );
     assert!(CHECKPOINT_INTERVAL_MS_MIN < CHECKPOINT_INTERVAL_MS);
 };

@@ -16,17 +16,19 @@ use crate::connection::connect;
 use crate::failure::Failure;
 use crate::output::{Output, documents, tell};
 
-/// Read a whole collection, or a whole database at rest, as of one moment.
+/// Read a whole collection, or a whole database, as of one moment.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Writes one document a line, with its envelope (path, version, times, data). `wellspring import`
 recognises it. All pages are exact as of one sequence, whatever is written meanwhile.
 
-With --all, all collections of a database that no server has open, nested ones too: a line has path
-and data, and no more. `wellspring import --all` makes the same documents of it, in any database.
+With --all, all collections, nested ones too, as of one sequence: a line has path and data, and no
+more. `wellspring import --all` makes the same documents of it, in any database. With --data it reads
+a database that no server has open.
 
 Examples:
   wellspring export rooms rooms.ndjson
+  wellspring export --all dump.ndjson
   wellspring export --all dump.ndjson --data ./wellspring-data")]
 pub(crate) struct Export {
     /// The collection, such as `rooms`.
@@ -41,11 +43,10 @@ pub(crate) struct Export {
         value_name = "FILE",
         num_args = 0..=1,
         default_missing_value = "-",
-        requires = "data",
         conflicts_with = "filter"
     )]
     all: Option<PathBuf>,
-    /// With --all, the directory of the database.
+    /// With --all, the directory of a database at rest.
     #[arg(long, value_name = "DIR", requires = "all")]
     data: Option<PathBuf>,
     /// Only documents that match this filter, such as `{"open":true}`.
@@ -59,7 +60,8 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) async fn run(self, target: &Target) -> Result<(), Failure> {
         let (file, collection) = match (self.all, self.data, self.collection) {
-            (Some(file), Some(data), _) => return export_all::run(&data, file, self.at).await,
+            (Some(file), Some(data), _) => return export_all::at_rest(&data, file, self.at).await,
+            (Some(file), None, _) => return export_all::served(target, file, self.at).await,
             (_, _, Some(collection)) => (self.file, collection),
             // The command line asks for one or the other.
             (_, _, None) => return Ok(()),

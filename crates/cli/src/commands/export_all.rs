@@ -1,23 +1,37 @@
-//! `wellspring export --all`: a whole database at rest.
+//! `wellspring export --all`: a whole database, of a server or at rest.
 
 use std::path::{Path, PathBuf};
 
+use wellspring_client::Client;
 use wellspring_engine::{Database, Options};
 use wellspring_types::json::write_string;
-use wellspring_types::query::Query;
-use wellspring_types::{At, Document, Sequence};
+use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
+use wellspring_types::query::{Page, Query};
+use wellspring_types::{At, CollectionPath, Document, Sequence};
 
 use super::export::Sink;
-use super::pages::whole;
+use super::pages::{whole, whole_listing};
+use crate::arguments::Target;
+use crate::connection::connect;
 use crate::failure::Failure;
 use crate::output::{documents, tell};
 
 /// Documents between two lines that tell how far it has come.
 const TELL_EVERY: u64 = 100_000;
 
-/// Writes every document of the database, as of one sequence: nobody commits meanwhile, as the
-/// directory is locked, and every page is asked for as of the same.
-pub(super) async fn run(data_dir: &Path, file: PathBuf, at: Option<At>) -> Result<(), Failure> {
+/// Writes every document that a server has.
+pub(super) async fn served(target: &Target, file: PathBuf, at: Option<At>) -> Result<(), Failure> {
+    let source = Source::Server(connect(target).await?);
+    let exported = write(&source, file, at).await;
+    if let Source::Server(client) = source {
+        client.close().await;
+    }
+    exported?.tell();
+    Ok(())
+}
+
+/// Writes every document of a database that nobody has open.
+pub(super) async fn at_rest(data_dir: &Path, file: PathBuf, at: Option<At>) -> Result<(), Failure> {
     if !data_dir.join("META").exists() {
         let data_dir = data_dir.to_owned();
         return Err(Failure::NoDatabase { data_dir });
@@ -26,71 +40,128 @@ pub(super) async fn run(data_dir: &Path, file: PathBuf, at: Option<At>) -> Resul
     // What is there is read, and nothing else is begun.
     options.snapshot_log_bytes_min = u64::MAX;
     let database = Database::open(options, &mut |_progress| {})?;
-    let written = write(&database, file, at).await;
+    let exported = write(&Source::AtRest(database.clone()), file, at).await;
     let closed = database.close().await;
-    let Written {
-        documents: count,
-        collections,
-        seq,
-    } = written?;
+    let exported = exported?;
     closed?;
-    let collections = match collections {
-        1 => "1 collection".to_owned(),
-        count => format!("{count} collections"),
-    };
-    tell(format_args!(
-        "exported {} of {collections} as of {seq}",
-        documents(count)
-    ));
+    exported.tell();
     Ok(())
 }
 
-/// What was written.
-struct Written {
+/// Where the documents are.
+enum Source {
+    Server(Client),
+    AtRest(Database),
+}
+
+impl Source {
+    async fn collections(&self, query: CollectionsQuery) -> Result<CollectionsPage, Failure> {
+        Ok(match self {
+            Source::Server(client) => client.collections(query).await?,
+            Source::AtRest(database) => database.collections(&query)?,
+        })
+    }
+
+    async fn page(&self, query: Query) -> Result<Page, Failure> {
+        Ok(match self {
+            Source::Server(client) => client.query(query).await?,
+            Source::AtRest(database) => database.query(query).await?,
+        })
+    }
+}
+
+/// What has been written.
+#[derive(Default)]
+struct Exported {
     documents: u64,
-    /// Those that have a document in it.
+    /// Those in which there was a document.
     collections: u64,
-    /// As of which sequence.
     seq: Sequence,
 }
 
-async fn write(database: &Database, file: PathBuf, at: Option<At>) -> Result<Written, Failure> {
-    let visible = database.visible();
-    let at = at.unwrap_or(At::Sequence(visible));
+impl Exported {
+    fn tell(&self) {
+        let collections = match self.collections {
+            1 => "1 collection".to_owned(),
+            count => format!("{count} collections"),
+        };
+        tell(format_args!(
+            "exported {} of {collections} as of {}",
+            documents(self.documents),
+            self.seq
+        ));
+    }
+}
+
+/// Writes every document of every collection as of one sequence, whatever is committed meanwhile.
+async fn write(source: &Source, file: PathBuf, at: Option<At>) -> Result<Exported, Failure> {
+    let mut listing = whole_listing(None);
+    let mut listed = source.collections(listing.clone()).await?;
     let mut sink = Sink::open(Some(file))?;
-    let mut written = Written {
-        documents: 0,
-        collections: 0,
-        seq: visible,
+    let mut exported = Exported {
+        seq: listed.seq,
+        ..Exported::default()
     };
-    for collection in database.collections() {
-        let before = written.documents;
-        let mut query = Some(Query {
-            at: Some(at.clone()),
-            ..whole(collection.clone(), None, None)
-        });
-        while let Some(asked) = query.take() {
-            let page = database.query(asked.clone()).await?;
-            written.seq = page.seq;
-            for document in &page.documents {
-                sink.line(&line(document))?;
-                written.documents += 1;
-                if written.documents.is_multiple_of(TELL_EVERY) {
-                    tell(format_args!(
-                        "{}, in {collection}",
-                        documents(written.documents)
-                    ));
-                }
-            }
-            query = page.cursor.map(|cursor| Query {
-                cursor: Some(cursor),
-                ..asked
-            });
+    // No collection of the listing's sequence, or of an earlier one, is missing from its pages.
+    let mut at = at.unwrap_or(At::Sequence(listed.seq));
+    loop {
+        for collection in listed.collections {
+            let written = exported.documents;
+            let done = write_collection(source, &mut sink, collection, &at, &mut exported).await;
+            done.map_err(|error| stopped(error, exported.documents))?;
+            // A time may stand for a later sequence when it is asked for again.
+            at = At::Sequence(exported.seq);
+            exported.collections += u64::from(exported.documents > written);
         }
-        written.collections += u64::from(written.documents > before);
+        listing.cursor = listed.cursor;
+        if listing.cursor.is_none() {
+            break;
+        }
+        let next = source.collections(listing.clone()).await;
+        listed = next.map_err(|error| stopped(error, exported.documents))?;
     }
     sink.finish()?;
-    Ok(written)
+    Ok(exported)
+}
+
+async fn write_collection(
+    source: &Source,
+    sink: &mut Sink,
+    collection: CollectionPath,
+    at: &At,
+    exported: &mut Exported,
+) -> Result<(), Failure> {
+    let mut query = Query {
+        at: Some(at.clone()),
+        ..whole(collection, None, None)
+    };
+    loop {
+        let page = source.page(query.clone()).await?;
+        exported.seq = page.seq;
+        for document in &page.documents {
+            sink.line(&line(document))?;
+            exported.documents += 1;
+            if exported.documents.is_multiple_of(TELL_EVERY) {
+                let (written, collection) = (documents(exported.documents), &query.collection);
+                tell(format_args!("{written}, in {collection}"));
+            }
+        }
+        query.cursor = page.cursor;
+        if query.cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// A server's refusal in the middle leaves a file that is not whole.
+fn stopped(error: Failure, written: u64) -> Failure {
+    match error {
+        Failure::Request(source) => Failure::ExportStopped {
+            written: documents(written),
+            source,
+        },
+        error => error,
+    }
 }
 
 /// Path and data: what is the same in every database that has the document.

@@ -1,6 +1,7 @@
 //! The commands, each in its own module.
 
 pub(crate) mod backup;
+pub(crate) mod collections;
 pub(crate) mod commit;
 pub(crate) mod completions;
 pub(crate) mod delete;
@@ -38,6 +39,7 @@ pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), F
         Command::Export(command) => command.run(&target).await,
         Command::Get(command) => command.run(&target).await,
         Command::History(command) => command.run(&target).await,
+        Command::Collections(command) => command.run(&target).await,
         Command::Put(command) => command.run(&target).await,
         Command::Delete(command) => command.run(&target).await,
         Command::Query(command) => command.run(&target).await,

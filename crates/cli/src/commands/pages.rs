@@ -1,9 +1,10 @@
-//! All pages of a query.
+//! All pages of a query, or of the collections.
 
 use wellspring_client::Client;
 use wellspring_types::limits::PAGE_DOCUMENTS_MAX;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Page, Query};
-use wellspring_types::{CollectionPath, Filter, Select};
+use wellspring_types::{CollectionPath, DocumentPath, Filter, Select};
 
 use crate::failure::Failure;
 
@@ -51,5 +52,14 @@ pub(crate) fn whole(
         limit: PAGE_DOCUMENTS_MAX,
         cursor: None,
         at: None,
+    }
+}
+
+/// The collections, in the largest pages.
+pub(crate) fn whole_listing(below: Option<DocumentPath>) -> CollectionsQuery {
+    CollectionsQuery {
+        below,
+        limit: PAGE_DOCUMENTS_MAX,
+        cursor: None,
     }
 }

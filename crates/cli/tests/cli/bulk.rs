@@ -98,7 +98,7 @@ fn a_whole_database_is_exported_imported_and_exported_again_byte_for_byte() {
     );
     assert_eq!(in_use.status, 1);
     assert!(
-        in_use.stderr.contains("wellspring backup --data"),
+        in_use.stderr.contains("leave out --data"),
         "{}",
         in_use.stderr
     );

@@ -17,3 +17,4 @@ mod soak;
 mod supervision;
 mod tail;
 mod verify;
+mod whole;

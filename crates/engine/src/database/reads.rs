@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
 use wellspring_types::history::{HistoryPage, HistoryQuery};
+use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Found, Page, Query};
 use wellspring_types::{At, CollectionPath, Document, DocumentPath, Sequence};
 
@@ -16,11 +17,14 @@ use crate::read::{self, Cancelled, OfToken, Permit, ReadError};
 const QUERY_ATTEMPTS: usize = 8;
 
 impl Database {
-    /// Every collection that was ever written to, in the order of their paths, whether or not there
-    /// is anything in it now. A query of each as of one sequence reads the whole database as of that.
-    #[must_use]
-    pub fn collections(&self) -> Vec<CollectionPath> {
-        self.inner.read.collections.named()
+    /// A page of the collections that were ever written to, in the order of their paths, whether or
+    /// not there is anything in them now. A query of each as of the first page's sequence reads the
+    /// whole database as of that.
+    ///
+    /// # Errors
+    /// If the query or its cursor is not valid.
+    pub fn collections(&self, query: &CollectionsQuery) -> Result<CollectionsPage, ReadError> {
+        read::collections_page(query, &self.inner.read, &self.inner.feed.sealer)
     }
 
     /// The document at `path`; `None` if there is none.

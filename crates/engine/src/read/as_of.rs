@@ -30,7 +30,9 @@ pub(crate) fn of_token(
     let at = match opened.place {
         // What a snapshot has sent so far is as of its pin.
         Place::Position(at) | Place::InSnapshot { pin: at, .. } => at,
-        Place::InQuery { .. } | Place::InHistory { .. } => return Err(TokenError::WrongKind),
+        Place::InQuery { .. } | Place::InHistory { .. } | Place::InCollections { .. } => {
+            return Err(TokenError::WrongKind);
+        }
     };
     if opened.epoch != sealer.epoch() {
         return Ok(OfToken::OtherHistory);

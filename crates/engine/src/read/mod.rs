@@ -1,7 +1,8 @@
 //! Reads: one document, exact pages as of one sequence, queries, and a document's history; as of
-//! now or of the past.
+//! now or of the past. And which collections there are.
 
 mod as_of;
+mod collections;
 mod exact;
 mod history;
 mod permit;
@@ -24,6 +25,7 @@ use crate::token::TokenError;
 use crate::visible::Visible;
 
 pub(crate) use as_of::{OfToken, check as check_kept, document_at, of_time, of_token};
+pub(crate) use collections::page as collections_page;
 pub(crate) use exact::{Exact, Overrun, WhenFull, document_bytes};
 pub(crate) use history::page as history_page;
 pub(crate) use permit::{Cancelled, Permit};

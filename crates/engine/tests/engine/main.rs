@@ -10,6 +10,7 @@
 mod common;
 
 mod backups;
+mod collections;
 mod commits;
 mod conflate;
 mod faults;

@@ -347,6 +347,53 @@ impl ::prost::Name for DocumentVersion {
         "/wellspring.v1.DocumentVersion".into()
     }
 }
+/// Asks for a page of the collections.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCollectionsRequest {
+    /// A document's path: only collections below it, at any depth; empty: all of them.
+    #[prost(string, tag = "1")]
+    pub below: ::prost::alloc::string::String,
+    /// Collections in a page, at most 1000; 0: 100.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+    /// The `cursor` of the page before; empty for the first page.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListCollectionsRequest {
+    const NAME: &'static str = "ListCollectionsRequest";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.ListCollectionsRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.ListCollectionsRequest".into()
+    }
+}
+/// Collections that have been written to, whether or not a document is left in them.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCollectionsResponse {
+    /// Their paths, in the order of their bytes.
+    #[prost(string, repeated, tag = "1")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// No collection that was written to up to here is missing from the pages together. One that is
+    /// newer may be among them.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// Gives the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListCollectionsResponse {
+    const NAME: &'static str = "ListCollectionsResponse";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.ListCollectionsResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.ListCollectionsResponse".into()
+    }
+}
 /// Asks for a document to be inserted.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CreateDocumentRequest {
@@ -987,6 +1034,31 @@ pub mod documents_client {
                 .insert(GrpcMethod::new("wellspring.v1.Documents", "GetHistory"));
             self.inner.unary(req, path, codec).await
         }
+        /// Gives a page of the collections that have been written to, in the order of their paths.
+        pub async fn list_collections(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCollectionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCollectionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::strict::StrictCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wellspring.v1.Documents/ListCollections",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wellspring.v1.Documents", "ListCollections"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Inserts one document; `already_exists` if there is one.
         pub async fn create_document(
             &mut self,
@@ -1143,6 +1215,14 @@ pub mod documents_server {
             request: tonic::Request<super::GetHistoryRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetHistoryResponse>,
+            tonic::Status,
+        >;
+        /// Gives a page of the collections that have been written to, in the order of their paths.
+        async fn list_collections(
+            &self,
+            request: tonic::Request<super::ListCollectionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCollectionsResponse>,
             tonic::Status,
         >;
         /// Inserts one document; `already_exists` if there is one.
@@ -1377,6 +1457,51 @@ pub mod documents_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetHistorySvc(inner);
+                        let codec = crate::strict::StrictCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wellspring.v1.Documents/ListCollections" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCollectionsSvc<T: Documents>(pub Arc<T>);
+                    impl<
+                        T: Documents,
+                    > tonic::server::UnaryService<super::ListCollectionsRequest>
+                    for ListCollectionsSvc<T> {
+                        type Response = super::ListCollectionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCollectionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Documents>::list_collections(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCollectionsSvc(inner);
                         let codec = crate::strict::StrictCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

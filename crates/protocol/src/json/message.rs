@@ -3,13 +3,14 @@
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::limits::REQUEST_ID_BYTES_MAX;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::write::CommitRequest;
 use wellspring_types::{Value, json};
 
 use super::commit::read_commit;
 use super::fields::{Fields, clip};
-use super::query::{read_get, read_history, read_query};
+use super::query::{read_collections, read_get, read_history, read_query};
 use super::recover;
 use super::subscribe::read_subscribe;
 use crate::error::WireError;
@@ -47,6 +48,13 @@ pub enum ClientMessage {
         id: String,
         /// What is asked for.
         query: HistoryQuery,
+    },
+    /// Asks which collections there are.
+    Collections {
+        /// The request's id.
+        id: String,
+        /// What is asked for.
+        query: CollectionsQuery,
     },
     /// Asks for the changes of a collection.
     Subscribe {
@@ -134,6 +142,13 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             Ok(ClientMessage::History {
                 id,
                 query: read_history(fields)?,
+            })
+        }
+        "collections" => {
+            let (id, fields) = take_id(fields.called("collections"))?;
+            Ok(ClientMessage::Collections {
+                id,
+                query: read_collections(fields)?,
             })
         }
         "subscribe" => {

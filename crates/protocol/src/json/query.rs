@@ -1,6 +1,8 @@
-//! `get`, `query` and `history`: one document, documents that match, versions of one document.
+//! `get`, `query`, `history` and `collections`: one document, documents that match, versions of one
+//! document, which collections there are.
 
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::{At, Sequence, json};
 
@@ -56,6 +58,18 @@ pub(super) fn read_history(mut fields: Fields) -> Result<HistoryQuery, WireError
     fields.finish()?;
     Ok(HistoryQuery {
         path,
+        limit: request::page_limit(limit)?,
+        cursor,
+    })
+}
+
+pub(super) fn read_collections(mut fields: Fields) -> Result<CollectionsQuery, WireError> {
+    let below = fields.string("below")?;
+    let limit = fields.integer("limit")?;
+    let cursor = fields.string("cursor")?.map(String::from);
+    fields.finish()?;
+    Ok(CollectionsQuery {
+        below: below.map(|below| below.parse()).transpose()?,
         limit: request::page_limit(limit)?,
         cursor,
     })

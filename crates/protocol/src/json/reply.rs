@@ -2,6 +2,7 @@
 
 use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::json::write_string;
+use wellspring_types::listing::CollectionsPage;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Epoch, Sequence};
@@ -104,6 +105,16 @@ pub fn history_result(id: &str, page: &HistoryPage) -> String {
     out
 }
 
+/// The result of a `collections`.
+#[must_use]
+pub fn collections_result(id: &str, page: &CollectionsPage) -> String {
+    let mut out = begin("result", Some(id));
+    out.push(',');
+    push_collections_members(&mut out, page);
+    out.push('}');
+    out
+}
+
 /// The result of an `unsubscribe`.
 #[must_use]
 pub fn done(id: &str, seq: Sequence) -> String {
@@ -183,6 +194,15 @@ pub fn history_body(page: &HistoryPage) -> String {
     out
 }
 
+/// The body that says over HTTP which collections there are.
+#[must_use]
+pub fn collections_body(page: &CollectionsPage) -> String {
+    let mut out = String::from("{");
+    push_collections_members(&mut out, page);
+    out.push('}');
+    out
+}
+
 /// One version of a history.
 #[must_use]
 pub fn version_body(version: &DocumentVersion) -> String {
@@ -203,6 +223,16 @@ fn push_commit_members(out: &mut String, result: &CommitResult) {
 fn push_page_members(out: &mut String, page: &Page) {
     push(out, format_args!("\"seq\":{},\"documents\":", page.seq));
     push_list(out, &page.documents, push_document);
+    if let Some(cursor) = &page.cursor {
+        push_text_member(out, "cursor", cursor);
+    }
+}
+
+fn push_collections_members(out: &mut String, page: &CollectionsPage) {
+    push(out, format_args!("\"seq\":{},\"collections\":", page.seq));
+    push_list(out, &page.collections, |out, path| {
+        write_string(out, path.as_str())
+    });
     if let Some(cursor) = &page.cursor {
         push_text_member(out, "cursor", cursor);
     }

@@ -2,6 +2,7 @@
 
 use wellspring_types::feed::{SubscribeRequest, View};
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::{At, CollectionSet, Filter, Select, Sequence, Timestamp, Value};
 
@@ -27,6 +28,19 @@ impl TryFrom<pb::GetHistoryRequest> for HistoryQuery {
     fn try_from(request: pb::GetHistoryRequest) -> Result<HistoryQuery, WireError> {
         Ok(HistoryQuery {
             path: request.path.parse()?,
+            limit: limit(request.limit)?,
+            cursor: unless_empty(request.cursor),
+        })
+    }
+}
+
+impl TryFrom<pb::ListCollectionsRequest> for CollectionsQuery {
+    type Error = WireError;
+
+    fn try_from(request: pb::ListCollectionsRequest) -> Result<CollectionsQuery, WireError> {
+        let below = unless_empty(request.below);
+        Ok(CollectionsQuery {
+            below: below.map(|below| below.parse()).transpose()?,
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
         })

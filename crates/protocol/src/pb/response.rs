@@ -3,6 +3,7 @@
 use prost::Message;
 use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::limits::MESSAGE_BYTES_MAX;
+use wellspring_types::listing::CollectionsPage;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Sequence, Timestamp};
@@ -151,6 +152,17 @@ fn version_value(version: &DocumentVersion, form: ContentForm) -> pb::DocumentVe
         data: version.data.as_ref().map(|data| content(data, form)),
         actor: version.actor.as_deref().unwrap_or_default().to_owned(),
         mutation_id: mutation_id.unwrap_or_default(),
+    }
+}
+
+impl From<CollectionsPage> for pb::ListCollectionsResponse {
+    fn from(page: CollectionsPage) -> pb::ListCollectionsResponse {
+        let paths = page.collections.iter().map(|path| path.as_str().to_owned());
+        pb::ListCollectionsResponse {
+            collections: paths.collect(),
+            seq: page.seq.0,
+            cursor: page.cursor.unwrap_or_default(),
+        }
     }
 }
 

@@ -91,6 +91,12 @@ fn bodies_are_those_of_http() {
             other => panic!("{other:?}"),
         }
     }
+    for text in examples("json collections") {
+        match answer(&text) {
+            Answer::Collections(page) => assert_eq!(reply::collections_body(&page), text),
+            other => panic!("{other:?}"),
+        }
+    }
     for text in examples("json document") {
         match answer(&format!(r#"{{"seq":1,"document":{text}}}"#)) {
             Answer::Document { document, .. } => assert_eq!(reply::document_body(&document), text),
@@ -218,11 +224,11 @@ fn the_table_of_limits_is_the_limits() {
         ("fields of `select`", limits::SELECT_FIELDS_MAX.to_string()),
         ("keys of `order_by`", limits::ORDER_BY_KEYS_MAX.to_string()),
         (
-            "documents or versions of a page, at most",
+            "documents, versions or collections of a page, at most",
             limits::PAGE_DOCUMENTS_MAX.to_string(),
         ),
         (
-            "documents or versions of a page, without `limit`",
+            "documents, versions or collections of a page, without `limit`",
             limits::PAGE_DOCUMENTS_DEFAULT.to_string(),
         ),
         (

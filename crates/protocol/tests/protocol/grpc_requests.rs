@@ -7,6 +7,7 @@ use wellspring_protocol::json::{ClientMessage, parse_commit, parse_query};
 use wellspring_protocol::pb::{self, at, content, elements, from, transform};
 use wellspring_types::feed::{Known, SubscribeRequest};
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::write::{CommitRequest, Precondition, WriteAction};
 use wellspring_types::{Data, ResumeToken, Sequence};
@@ -187,6 +188,17 @@ fn reads_of_the_past_are_the_same_in_both() {
     match ClientMessage::parse(br#"{"type":"history","id":"h","path":"a/b","cursor":"c"}"#) {
         Ok(ClientMessage::History { query, .. }) => {
             assert_eq!(HistoryQuery::try_from(history), Ok(query));
+        }
+        other => panic!("{other:?}"),
+    }
+    let list = pb::ListCollectionsRequest {
+        below: "a/b".into(),
+        limit: 3,
+        ..Default::default()
+    };
+    match ClientMessage::parse(br#"{"type":"collections","id":"l","below":"a/b","limit":3}"#) {
+        Ok(ClientMessage::Collections { query, .. }) => {
+            assert_eq!(CollectionsQuery::try_from(list), Ok(query));
         }
         other => panic!("{other:?}"),
     }

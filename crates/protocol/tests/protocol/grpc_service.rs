@@ -47,6 +47,13 @@ impl Documents for Echo {
         not_called()
     }
 
+    async fn list_collections(
+        &self,
+        _request: Request<pb::ListCollectionsRequest>,
+    ) -> Answer<pb::ListCollectionsResponse> {
+        not_called()
+    }
+
     async fn create_document(
         &self,
         _request: Request<pb::CreateDocumentRequest>,

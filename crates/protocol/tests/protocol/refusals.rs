@@ -61,6 +61,14 @@ fn a_misspelt_field_is_named() {
         r#"{"type":"history","id":"h","path":"a/b","at":{"seq":3}}"#,
         "history has no field \"at\"",
     );
+    check(
+        r#"{"type":"collections","id":"l","at":{"seq":3}}"#,
+        "collections has no field \"at\"",
+    );
+    check(
+        r#"{"type":"collections","id":"l","below":"rooms"}"#,
+        "\"rooms\" names a collection: a document's path has an even number of segments",
+    );
     check_get(r#"{"version":3}"#, "at has no field \"version\"");
     check_subscribe(r#""wehre":{}"#, "subscribe has no field \"wehre\"");
     check_subscribe(

@@ -5,7 +5,7 @@ use wellspring_protocol::json::client::{self, Answer, FeedPart, ReceivedCommit, 
 use wellspring_protocol::json::{ClientMessage, feed, reply};
 use wellspring_types::feed::FeedMessage;
 
-use crate::samples::{any_client_message, any_feed_message, any_history};
+use crate::samples::{any_client_message, any_collections, any_feed_message, any_history};
 
 /// A message as a client is to receive it.
 fn received(message: FeedMessage) -> FeedPart {
@@ -71,6 +71,13 @@ proptest! {
     fn a_history_arrives_as_it_was_meant(page in any_history(), id in ".{1,8}") {
         let text = reply::history_result(&id, &page);
         let expected = ServerMessage::Result { id, answer: Answer::History(page) };
+        prop_assert_eq!(ServerMessage::parse(text.as_bytes()), Ok(expected), "{}", text);
+    }
+
+    #[test]
+    fn a_list_of_collections_arrives_as_it_was_meant(page in any_collections(), id in ".{1,8}") {
+        let text = reply::collections_result(&id, &page);
+        let expected = ServerMessage::Result { id, answer: Answer::Collections(page) };
         prop_assert_eq!(ServerMessage::parse(text.as_bytes()), Ok(expected), "{}", text);
     }
 

@@ -11,6 +11,7 @@ use wellspring_types::feed::{
     SubscribeRequest, View,
 };
 use wellspring_types::history::{DocumentVersion, HistoryPage, HistoryQuery};
+use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Get, OrderBy, Query};
 use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
@@ -305,6 +306,20 @@ pub(crate) fn any_client_message() -> impl Strategy<Value = ClientMessage> {
                 },
             },
         ),
+        (
+            id(),
+            option::of(any_path()),
+            1_u32..=1000,
+            option::of(".{0,6}")
+        )
+            .prop_map(|(id, below, limit, cursor)| ClientMessage::Collections {
+                id,
+                query: CollectionsQuery {
+                    below,
+                    limit,
+                    cursor,
+                },
+            }),
         (id(), any_query()).prop_map(|(id, query)| ClientMessage::Query { id, query }),
         (id(), any_subscribe()).prop_map(|(id, request)| ClientMessage::Subscribe { id, request }),
         id().prop_map(|id| ClientMessage::Unsubscribe { id }),
@@ -355,6 +370,15 @@ pub(crate) fn any_history() -> impl Strategy<Value = HistoryPage> {
             cursor,
             truncated,
         }
+    })
+}
+
+pub(crate) fn any_collections() -> impl Strategy<Value = CollectionsPage> {
+    let page = (vec(any_path(), 0..4), any_sequence(), option::of(".{0,6}"));
+    page.prop_map(|(documents, seq, cursor)| CollectionsPage {
+        collections: documents.iter().map(DocumentPath::collection).collect(),
+        seq,
+        cursor,
     })
 }
 

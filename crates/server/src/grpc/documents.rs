@@ -6,10 +6,12 @@ use wellspring_protocol::pb::documents_server::Documents;
 use wellspring_protocol::pb::{
     CommitRequest, CommitResponse, ContentForm, CreateDocumentRequest, CreateDocumentResponse,
     DeleteDocumentRequest, DeleteDocumentResponse, GetDocumentRequest, GetDocumentResponse,
-    GetHistoryRequest, GetHistoryResponse, ListDocumentsRequest, ListDocumentsResponse,
-    QueryRequest, QueryResponse, UpdateDocumentRequest, UpdateDocumentResponse,
+    GetHistoryRequest, GetHistoryResponse, ListCollectionsRequest, ListCollectionsResponse,
+    ListDocumentsRequest, ListDocumentsResponse, QueryRequest, QueryResponse,
+    UpdateDocumentRequest, UpdateDocumentResponse,
 };
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::CommitResult;
 
@@ -59,6 +61,16 @@ impl Documents for DocumentsService {
         let database = self.0.phase.database()?;
         let page = reads::history(&database, query).await?;
         Ok(Response::new(GetHistoryResponse::of(page, form)))
+    }
+
+    async fn list_collections(
+        &self,
+        request: Request<ListCollectionsRequest>,
+    ) -> Result<Response<ListCollectionsResponse>, Status> {
+        let query = CollectionsQuery::try_from(request.into_inner())?;
+        let database = self.0.phase.database()?;
+        let page = reads::collections(&database, &query)?;
+        Ok(Response::new(page.into()))
     }
 
     async fn list_documents(

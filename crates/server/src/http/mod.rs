@@ -6,6 +6,7 @@ pub(crate) mod problem;
 mod address;
 mod admin;
 mod changes;
+mod collections;
 mod commit;
 mod documents;
 mod etag;
@@ -41,6 +42,7 @@ pub(crate) fn client_routes(shared: Shared) -> Router {
         .route("/v1/changes", get(changes::get).fallback(only_get))
         .route("/v1/changes/{*path}", get(changes::get).fallback(only_get))
         .route("/v1/history/{*path}", get(history::get).fallback(only_get))
+        .route("/v1/collections", get(collections::get).fallback(only_get))
         .route("/v1/ws", get(crate::websocket::upgrade).fallback(only_get))
         .merge(health::routes())
         .fallback(|| async { Problem::no_such_path() })

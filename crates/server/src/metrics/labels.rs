@@ -25,6 +25,8 @@ pub(crate) enum Route {
     Query,
     /// The versions of one document.
     History,
+    /// Which collections there are.
+    Collections,
     /// A page of the feed. It may wait for one.
     Poll,
     /// A subscription; served once it is accepted.
@@ -76,6 +78,7 @@ impl Route {
         match path {
             "/v1/commit" => Route::Commit,
             "/v1/query" => Route::Query,
+            "/v1/collections" => Route::Collections,
             "/v1/ws" => Route::Connect,
             "/healthz" | "/readyz" => Route::Health,
             _ if path.starts_with("/v1/history/") => Route::History,
@@ -91,6 +94,7 @@ impl Route {
             "/wellspring.v1.Documents/GetDocument" => Route::Get,
             "/wellspring.v1.Documents/GetHistory" => Route::History,
             "/wellspring.v1.Documents/ListDocuments" => Route::List,
+            "/wellspring.v1.Documents/ListCollections" => Route::Collections,
             "/wellspring.v1.Documents/CreateDocument"
             | "/wellspring.v1.Documents/UpdateDocument"
             | "/wellspring.v1.Documents/DeleteDocument" => Route::Write,
@@ -110,6 +114,7 @@ impl Route {
             Route::Commit => "commit",
             Route::Query => "query",
             Route::History => "history",
+            Route::Collections => "collections",
             Route::Poll => "poll",
             Route::Subscribe => "subscribe",
             Route::Connect => "connect",
@@ -197,6 +202,7 @@ mod tests {
         assert_eq!(route(Method::POST, "/v1/documents/rooms"), Route::Write);
         assert_eq!(route(Method::GET, "/v1/history/rooms/1"), Route::History);
         assert_eq!(route(Method::GET, "/v1/changes/rooms"), Route::Poll);
+        assert_eq!(route(Method::GET, "/v1/collections"), Route::Collections);
         assert_eq!(route(Method::GET, "/v1/whatever/else"), Route::Other);
         let stream = Route::of_http(&Method::GET, "/v1/changes/rooms", true);
         assert_eq!(stream, Route::Subscribe);

@@ -99,6 +99,13 @@ fn of_message(message: ClientMessage, database: Database, metrics: Metrics) -> C
             };
             answered(&id, Route::History, &metrics, work).await
         })),
+        ClientMessage::Collections { id, query } => Command::Request(Box::pin(async move {
+            let work = async {
+                let page = reads::collections(&database, &query)?;
+                Ok(done(text(reply::collections_result(&id, &page))))
+            };
+            answered(&id, Route::Collections, &metrics, work).await
+        })),
     }
 }
 

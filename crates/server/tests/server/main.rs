@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod collections;
 mod feed;
 mod floors;
 mod grpc;

@@ -158,7 +158,7 @@ impl Subscription {
                 let cursor = cursor.ok_or(TokenError::OtherQuery)?;
                 (pin, Some((cursor, extent)))
             }
-            Place::InQuery { .. } | Place::InHistory { .. } => {
+            Place::InQuery { .. } | Place::InHistory { .. } | Place::InCollections { .. } => {
                 return Err(TokenError::WrongKind.into());
             }
         };

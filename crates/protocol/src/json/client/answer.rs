@@ -1,6 +1,7 @@
 //! What a server sends on a WebSocket.
 
 use wellspring_types::history::{DocumentVersion, HistoryPage};
+use wellspring_types::listing::CollectionsPage;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
 use wellspring_types::{Document, Epoch, ResumeToken, Sequence, Value, json};
@@ -81,6 +82,8 @@ pub enum Answer {
     Page(Page),
     /// Of a document's history.
     History(HistoryPage),
+    /// Which collections there are.
+    Collections(CollectionsPage),
     /// Of a request that only succeeds.
     Done {
         /// As of this sequence.
@@ -179,6 +182,13 @@ fn read_answer(members: Members<'_>) -> Result<Answer, ReadError> {
             seq,
             cursor: members.optional_string("cursor"),
             truncated: members.flag("truncated"),
+        }));
+    }
+    if members.optional("collections").is_some() {
+        return Ok(Answer::Collections(CollectionsPage {
+            collections: parsed_all("collections", members.array("collections")?)?,
+            seq,
+            cursor: members.optional_string("cursor"),
         }));
     }
     match members.optional("document") {

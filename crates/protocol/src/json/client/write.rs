@@ -4,6 +4,7 @@ use wellspring_types::feed::{From, Known, SubscribeRequest};
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::json::write_string;
 use wellspring_types::limits::{CHECKPOINT_INTERVAL_MS, PAGE_DOCUMENTS_DEFAULT};
+use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::Query;
 use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
@@ -27,6 +28,7 @@ pub fn write(message: &ClientMessage) -> String {
         }
         ClientMessage::History { id, query } => history_text(id, query),
         ClientMessage::Query { id, query } => query_text(id, query),
+        ClientMessage::Collections { id, query } => collections_text(id, query),
         ClientMessage::Subscribe { id, request } => subscribe_text(id, request),
         ClientMessage::Unsubscribe { id } => begin("unsubscribe", Some(id)),
         ClientMessage::Ping { n } => {
@@ -177,6 +179,15 @@ fn query_text(id: &str, query: &Query) -> String {
 fn history_text(id: &str, query: &HistoryQuery) -> String {
     let mut out = begin("history", Some(id));
     push_text_member(&mut out, "path", query.path.as_str());
+    push_page(&mut out, query.limit, query.cursor.as_deref());
+    out
+}
+
+fn collections_text(id: &str, query: &CollectionsQuery) -> String {
+    let mut out = begin("collections", Some(id));
+    if let Some(below) = &query.below {
+        push_text_member(&mut out, "below", below.as_str());
+    }
     push_page(&mut out, query.limit, query.cursor.as_deref());
     out
 }
