@@ -271,8 +271,10 @@ impl Life {
             .and_then(|opened| opened.map_err(RunError::from))
         {
             Ok(database) => {
-                info!(seq = database.visible().0, epoch = %database.epoch(), "ready");
+                let (seq, epoch) = (database.visible(), database.epoch());
+                // Before it is said: whoever waits for that may ask at once.
                 self.writer.set(Phase::Ready(database));
+                info!(seq = seq.0, %epoch, "ready");
                 Ok(())
             }
             Err(error) => {
