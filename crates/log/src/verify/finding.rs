@@ -216,6 +216,7 @@ pub const FINDINGS_MAX: usize = 1_000;
 pub struct Findings {
     listed: Vec<Finding>,
     omitted: u64,
+    only_documents: bool,
 }
 
 impl Findings {
@@ -223,6 +224,9 @@ impl Findings {
     /// are listed: then that is. So the worst of all is always listed.
     pub fn add(&mut self, finding: impl Into<Finding>) {
         let finding = finding.into();
+        if self.only_documents && !finding.is_of_document() {
+            return;
+        }
         if self.listed.len() >= FINDINGS_MAX {
             self.omitted += 1;
             let is_milder = |listed: &Finding| listed.severity() < finding.severity();
@@ -260,10 +264,20 @@ impl Findings {
         }
     }
 
-    /// Adds those that are about single documents. A pass that was begun with more of them than fitted
-    /// into its memory may have told some that are told again by the next.
-    pub(super) fn extend_documents(&mut self, others: Findings) {
-        for finding in others.listed.into_iter().filter(Finding::is_of_document) {
+    /// What a later pass finds: only what is about single documents, as the first has told all else.
+    pub(super) fn of_documents() -> Findings {
+        Findings {
+            only_documents: true,
+            ..Findings::default()
+        }
+    }
+
+    /// Adds those of a later pass. One that was begun with more documents than fitted into its memory
+    /// may have told some that are told again by the next; of those that are only counted this is not
+    /// known.
+    pub(super) fn extend(&mut self, others: Findings) {
+        self.omitted += others.omitted;
+        for finding in others.listed {
             if !self.listed.iter().any(|told| told.is_same(&finding)) {
                 self.add(finding);
             }
@@ -280,5 +294,37 @@ impl Findings {
     #[must_use]
     pub fn into_parts(self) -> (Vec<Finding>, u64) {
         (self.listed, self.omitted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wellspring_types::Sequence;
+
+    use super::*;
+
+    fn missing(offset: usize) -> Damage {
+        let version = Sequence(1);
+        Damage {
+            file: "snapshots/1/documents-1".into(),
+            offset: offset as u64,
+            what: DamageKind::Disagreement(Disagreement::Missing { version }),
+        }
+    }
+
+    #[test]
+    fn a_later_pass_adds_what_it_finds_of_documents_and_counts_the_rest_of_them() {
+        let mut first = Findings::default();
+        first.add(missing(0));
+        let mut later = Findings::of_documents();
+        for n in 0..FINDINGS_MAX + 5 {
+            let file = "log/stranger".into();
+            later.add(Finding::Stranger { file });
+            later.add(missing(n));
+        }
+        first.extend(later);
+        let (listed, omitted) = first.into_parts();
+        assert_eq!((listed.len(), omitted), (FINDINGS_MAX, 5));
+        assert!(listed.iter().all(Finding::is_of_document));
     }
 }

@@ -146,11 +146,10 @@ impl Plan {
         while let Some(part) = later.pop() {
             progress.total = progress.done + bytes * (later.len() as u64 + 1);
             let mut silent = Silent(&mut *watch);
-            let mut again = Findings::default();
+            let mut again = Findings::of_documents();
             let more = Pass::new(self, part, &mut progress, &mut silent).run(&mut again);
             later.extend(more.later);
-            // All else was told by the first.
-            findings.extend_documents(again);
+            findings.extend(again);
         }
         passed.verified.findings = findings;
         passed.verified.bytes = bytes;
