@@ -1,7 +1,5 @@
 //! `wellspring export`
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -11,10 +9,11 @@ use wellspring_types::{At, CollectionPath, Filter};
 
 use super::export_all;
 use super::pages::{Pages, whole};
+use super::sink::Sink;
 use crate::arguments::Target;
 use crate::connection::connect;
 use crate::failure::Failure;
-use crate::output::{Output, documents, tell};
+use crate::output::{documents, tell};
 
 /// Read a whole collection, or a whole database, as of one moment.
 #[derive(Debug, Args)]
@@ -88,56 +87,5 @@ impl Export {
             documents(written)
         ));
         Ok(())
-    }
-}
-
-/// Where the lines go.
-pub(super) enum Sink {
-    Output(Output),
-    File {
-        path: PathBuf,
-        file: BufWriter<File>,
-    },
-}
-
-impl Sink {
-    /// The file of this name; standard output for `-` or none.
-    pub(super) fn open(file: Option<PathBuf>) -> Result<Sink, Failure> {
-        match file {
-            Some(path) if path.as_os_str() != "-" => Sink::create(path),
-            _ => Ok(Sink::Output(Output::new())),
-        }
-    }
-
-    fn create(path: PathBuf) -> Result<Sink, Failure> {
-        match File::create(&path) {
-            Ok(file) => Ok(Sink::File {
-                path,
-                file: BufWriter::new(file),
-            }),
-            Err(source) => Err(Failure::Write { path, source }),
-        }
-    }
-
-    pub(super) fn line(&mut self, line: &str) -> Result<(), Failure> {
-        match self {
-            Sink::Output(output) => output.line(line),
-            Sink::File { path, file } => {
-                writeln!(file, "{line}").map_err(|source| Failure::Write {
-                    path: path.clone(),
-                    source,
-                })
-            }
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<(), Failure> {
-        match self {
-            Sink::Output(mut output) => output.flush(),
-            Sink::File { path, mut file } => file
-                .flush()
-                .and_then(|()| file.get_ref().sync_all())
-                .map_err(|source| Failure::Write { path, source }),
-        }
     }
 }

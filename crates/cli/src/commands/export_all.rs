@@ -9,8 +9,8 @@ use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Page, Query};
 use wellspring_types::{At, CollectionPath, Document, Sequence};
 
-use super::export::Sink;
 use super::pages::{whole, whole_listing};
+use super::sink::Sink;
 use crate::arguments::Target;
 use crate::connection::connect;
 use crate::failure::Failure;

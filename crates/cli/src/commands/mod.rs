@@ -22,6 +22,7 @@ mod export_all;
 mod input;
 mod pages;
 mod signals;
+mod sink;
 mod transfer;
 
 use listenfd::ListenFd;

@@ -225,6 +225,24 @@ fn csv_becomes_documents_with_numbers_where_cells_are_exactly_that() {
 }
 
 #[test]
+fn an_export_that_fails_leaves_the_one_before() {
+    let server = Server::start();
+    server.run(["put", "rooms/1", "{}"]);
+    let file = server.file("rooms.ndjson", "what was there\n");
+    let read = || std::fs::read_to_string(&file).unwrap();
+    let failed = server.run(["export", "rooms", text(&file), "--at", "99"]);
+    assert_ne!(failed.status, 0);
+    assert_eq!(read(), "what was there\n");
+    let exported = server.run(["export", "rooms", text(&file)]);
+    assert_eq!(exported.status, 0, "{}", exported.stderr);
+    assert!(read().starts_with(r#"{"path":"rooms/1","#), "{}", read());
+    let beside = std::fs::read_dir(file.parent().unwrap()).unwrap();
+    let beside = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<String> = beside.filter(|name| name.contains("export")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn more_documents_than_a_page_are_exported_and_queried_whole() {
     let server = Server::start();
     let rows: String = (0..2500)
