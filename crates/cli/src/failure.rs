@@ -74,7 +74,7 @@ pub(crate) enum Failure {
         written: u64,
         source: RequestError,
     },
-    #[error("export stopped after {written}: what it has written is not whole")]
+    #[error("export stopped after {written}: it is not whole, and no file was replaced")]
     ExportStopped {
         written: String,
         source: RequestError,

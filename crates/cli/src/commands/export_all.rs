@@ -153,7 +153,7 @@ async fn write_collection(
     }
 }
 
-/// A server's refusal in the middle leaves a file that is not whole.
+/// A server's refusal in the middle leaves a file as it was.
 fn stopped(error: Failure, written: u64) -> Failure {
     match error {
         Failure::Request(source) => Failure::ExportStopped {

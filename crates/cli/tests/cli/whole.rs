@@ -178,7 +178,7 @@ fn an_export_whose_sequence_is_not_kept_any_more_says_what_to_do() {
     let refused = server.run(["export", "--all", "--at", "2"]);
     assert_eq!(refused.status, 1);
     for told in [
-        "export stopped after 1 document: what it has written is not whole",
+        "export stopped after 1 document: it is not whole, and no file was replaced",
         "the oldest sequence that can be read is 3",
         "retention_age_ms_max",
     ] {
