@@ -1,8 +1,8 @@
 //! Snapshots taken while the collection is written to are exact at their token.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Semaphore;
 use wellspring_testkit::random::Random;
 use wellspring_types::Sequence;
 use wellspring_types::feed::{FeedMessage, From, SubscribeRequest};
@@ -14,6 +14,10 @@ use crate::common::{Fixture, Subscriber, data, fixture_with, path, query};
 /// Documents of one writer; no two write the same.
 const DOCUMENTS: u64 = 150;
 const WRITERS: u64 = 4;
+
+/// Commits during one read, at most. A query with little memory reads what has changed since its first
+/// page again for each few documents: writers that were faster than that would never let it end.
+const COMMITS_A_READ: usize = 200;
 
 /// A collection: ids, versions, data.
 type State = BTreeMap<String, (Sequence, String)>;
@@ -42,13 +46,15 @@ async fn fill(fixture: &Fixture) -> History {
     history
 }
 
-/// Sets, deletes and re-creates documents, large ones among them, until told to stop.
-async fn write(fixture: &Fixture, seed: u64, writer: u64, stop: &AtomicBool) -> History {
+/// Sets, deletes and re-creates documents, large ones among them, one commit for each permit, until
+/// there will be none any more.
+async fn write(fixture: &Fixture, seed: u64, writer: u64, permits: &Semaphore) -> History {
     let mut random = Random::new(seed + writer);
     let mut history = History::new();
     let mut present: BTreeSet<_> = ids(writer).collect();
     let mut n = 0;
-    while !stop.load(Ordering::Relaxed) {
+    while let Ok(permit) = permits.acquire().await {
+        permit.forget();
         n += 1;
         let mut writes = BTreeMap::new();
         for _ in 0..=random.below(4) {
@@ -81,10 +87,11 @@ async fn write(fixture: &Fixture, seed: u64, writer: u64, stop: &AtomicBool) -> 
     history
 }
 
-/// Reads snapshots and queries, each with its sequence, then says stop.
-async fn read(fixture: &Fixture, snapshots: usize, stop: &AtomicBool) -> Vec<(Sequence, State)> {
+/// Reads snapshots and queries, each with its sequence and beside as many commits.
+async fn read(fixture: &Fixture, snapshots: usize, permits: &Semaphore) -> Vec<(Sequence, State)> {
     let mut found = Vec::new();
     for round in 0..snapshots {
+        permits.add_permits(COMMITS_A_READ.saturating_sub(permits.available_permits()));
         if round % 4 == 3 {
             found.push(listed(fixture).await);
             continue;
@@ -97,7 +104,7 @@ async fn read(fixture: &Fixture, snapshots: usize, stop: &AtomicBool) -> Vec<(Se
         };
         found.push((seq, subscriber.state));
     }
-    stop.store(true, Ordering::Relaxed);
+    permits.close();
     found
 }
 
@@ -149,14 +156,14 @@ fn rounds() -> usize {
 async fn exact_under_writes(seed: u64, changed_bytes_max: usize) {
     let fixture = fixture_with(|options| options.exact_read_bytes_max = changed_bytes_max);
     let filled = fill(&fixture).await;
-    let stop = AtomicBool::new(false);
-    let write = |writer| write(&fixture, seed, writer, &stop);
+    let permits = Semaphore::new(0);
+    let write = |writer| write(&fixture, seed, writer, &permits);
     let (a, b, c, d, mut found) = tokio::join!(
         write(0),
         write(1),
         write(2),
         write(3),
-        read(&fixture, rounds(), &stop)
+        read(&fixture, rounds(), &permits)
     );
     let history: History = [filled, a, b, c, d].into_iter().flatten().collect();
     let mut history = history.into_iter().peekable();
