@@ -39,12 +39,10 @@ impl Collections {
         if let Some(only) = set.only() {
             return vec![only.clone()];
         }
+        // Patterns stand for nothing that clients cannot name.
         let known = self.known.read();
-        let members = known.by_id.values().filter(|path| set.contains(path));
-        let mut members: Vec<CollectionPath> = members.cloned().collect();
-        drop(known);
-        members.sort_unstable();
-        members
+        let members = known.named.values().filter(|path| set.contains(path));
+        members.cloned().collect()
     }
 
     pub(crate) fn add(&self, id: CollectionId, path: CollectionPath) {

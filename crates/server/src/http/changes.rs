@@ -30,6 +30,20 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// Longest wait of a poll: less than proxies usually give a response.
 const WAIT_MAX: Duration = Duration::from_secs(55);
 
+/// Parameters of a feed in any form; a page takes `wait`, too.
+const PARAMETERS: [&str; 10] = [
+    "collections",
+    "from",
+    "after",
+    "time",
+    "where",
+    "select",
+    "old",
+    "patch",
+    "conflate",
+    "known",
+];
+
 /// The form that a client accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -88,19 +102,7 @@ fn stream_request(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<SubscribeRequest, WireError> {
-    let known = [
-        "collections",
-        "from",
-        "after",
-        "time",
-        "where",
-        "select",
-        "old",
-        "patch",
-        "conflate",
-        "known",
-    ];
-    let parameters = Parameters::read(query, &known)?;
+    let parameters = Parameters::read(query, &PARAMETERS)?;
     let mut request = subscribe_request(path, &parameters)?;
     // A browser that reconnects repeats its first URL and says how far it has come.
     if let Some(token) = last_event_id(headers)? {
@@ -124,19 +126,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<ResumeToken>, WireError> 
 }
 
 async fn page(shared: &Shared, parts: &Parts) -> Result<Response, Problem> {
-    let known = [
-        "collections",
-        "from",
-        "after",
-        "time",
-        "where",
-        "select",
-        "old",
-        "patch",
-        "conflate",
-        "known",
-        "wait",
-    ];
+    let known = [&PARAMETERS[..], &["wait"]].concat();
     let parameters = Parameters::read(parts.uri.query(), &known)?;
     let wait = wait(parameters.text("wait").unwrap_or("0"))?;
     let mut request = subscribe_request(parts.uri.path(), &parameters)?;
