@@ -6,6 +6,8 @@
 
 mod clients;
 mod codegen;
+mod install;
+mod race;
 mod repository;
 mod rust_tests;
 mod seeded;
@@ -53,6 +55,12 @@ const TASKS: &[Task] = &[
         run: long,
     },
     Task {
+        name: "race",
+        arguments: "[--publish] […]",
+        about: "Wellspring against other servers and two floors; `cargo xtask race --help`",
+        run: race::run,
+    },
+    Task {
         name: "codegen",
         arguments: "[--check]",
         about: "Rust code from proto/; with --check, whether the checked-in code is up to date",
@@ -97,7 +105,7 @@ fn print_help() {
     println!("Usage: cargo xtask TASK\n");
     for task in TASKS {
         let call = format!("{} {}", task.name, task.arguments);
-        println!("  {call:<20} {}", task.about);
+        println!("  {call:<21} {}", task.about);
     }
 }
 

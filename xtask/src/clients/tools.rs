@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::install::{Stamp, absent};
 use crate::repository::Repository;
 
 /// Something that a script needs.
@@ -177,48 +178,6 @@ impl Tools {
         command.args(arguments).current_dir(&self.directory);
         command
     }
-}
-
-/// A file that says what was installed, written only after all of it was.
-struct Stamp {
-    path: PathBuf,
-    text: String,
-}
-
-impl Stamp {
-    fn is_there(&self) -> bool {
-        fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
-    }
-
-    /// Runs the steps of an installation; `install` is the advice if one of them fails.
-    fn after(&self, steps: Vec<Command>, install: &str) -> Result<Option<String>> {
-        for mut step in steps {
-            let output = step.output();
-            if !output.as_ref().is_ok_and(|output| output.status.success()) {
-                return Ok(Some(format!(
-                    "{step:?} failed; {install}\n{}",
-                    errors_of(output)
-                )));
-            }
-        }
-        fs::write(&self.path, &self.text).context("noting what was installed")?;
-        Ok(None)
-    }
-}
-
-fn errors_of(output: std::io::Result<Output>) -> String {
-    match output {
-        Ok(output) => String::from_utf8_lossy(&output.stderr)
-            .trim_end()
-            .to_owned(),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn absent(program: &str, install: &str) -> Option<String> {
-    let found = Command::new(program).arg("--version").output();
-    let there = found.is_ok_and(|output| output.status.success());
-    (!there).then(|| format!("{program} is not here; {install}"))
 }
 
 /// The packages need node 20; an older one would fail in the middle of a script.
