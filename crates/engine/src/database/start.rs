@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use wellspring_log::{Log, LogReader, Snapshot, Snapshots, Trimmer};
 use wellspring_store::{Applied, Store, StoreError};
 use wellspring_types::Sequence;
@@ -14,10 +14,10 @@ use super::{CloseError, Database, Inner};
 use crate::apply::{ApplyQueue, ApplyWorker, MutationLedger};
 use crate::collections::Collections;
 use crate::executor::{Patience, Turn, Worker, Working, caught};
-use crate::feed::{FeedSources, Hub, HubWorker, Ring};
+use crate::feed::{FeedSources, Hub, HubWorker, Passes, PassesWorker, Ring};
 use crate::floors::Floors;
 use crate::health::{Condition, ReadOnlyReason};
-use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker};
+use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker, Kept};
 use crate::open::{Lock, MetaFile, OpenError, Opened};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Pipeline, Reserve, Writer, WriterParts};
@@ -35,11 +35,13 @@ pub(super) struct Running {
     log: oneshot::Receiver<Log>,
     apply: Box<dyn Working>,
     hub: Box<dyn Working>,
+    passes_worker: Box<dyn Working>,
     scrub: Option<Box<dyn Working>>,
     keeper: Box<dyn Working>,
     stop_keeper: Arc<KeeperStop>,
     apply_queue: Arc<ApplyQueue>,
     ring: Arc<Ring>,
+    passes: Arc<Passes>,
     stop_scrub: Arc<AtomicBool>,
     lock: Lock,
 }
@@ -54,10 +56,12 @@ impl Running {
         let applied = self.apply.join();
         self.ring.close();
         let handed_out = self.hub.join();
+        self.passes.close();
+        let passed = self.passes_worker.join();
         self.stop_scrub.store(true, Ordering::Relaxed);
         let scrubbed = self.scrub.map_or(Ok(()), Working::join);
         let kept = self.keeper.join();
-        let panicked = [written, applied, handed_out, scrubbed, kept]
+        let panicked = [written, applied, handed_out, passed, scrubbed, kept]
             .iter()
             .any(Result::is_err);
         let log = self.log.try_recv().ok().filter(|_| !panicked);
@@ -73,6 +77,8 @@ struct Parts {
     condition: Arc<Condition>,
     hub: Arc<Hub>,
     ring: Arc<Ring>,
+    tracker: Arc<Tracker>,
+    passes: Arc<Passes>,
     apply_queue: Arc<ApplyQueue>,
     options: Options,
     applied: Applied,
@@ -108,12 +114,17 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         "the store was brought up to the log"
     );
     let (pipeline, commands) = pipeline::channel();
+    let read = sources(reader, opened.store, opened.collections, options.bugs)?;
+    let (hub, tracker) = (Arc::new(Hub::new(head)), Arc::new(Tracker::default()));
+    let passes = Passes::new(Arc::clone(&hub), read.clone(), Arc::clone(&tracker));
     let parts = Parts {
-        read: sources(reader, opened.store, opened.collections, options.bugs)?,
+        read,
         pipeline: Arc::new(pipeline),
         meta: opened.meta,
         condition: Arc::new(Condition::default()),
-        hub: Arc::new(Hub::new(head)),
+        hub,
+        tracker,
+        passes: Arc::new(passes),
         ring: Arc::new(Ring::new(options.ring_bytes_max)),
         apply_queue: Arc::new(ApplyQueue::default()),
         options,
@@ -135,6 +146,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         log,
         apply: parts.start("apply", parts.apply())?,
         hub: parts.start("hub", parts.hub())?,
+        passes_worker: parts.start("passes", parts.passes())?,
         scrub: match opened.unscrubbed {
             true => Some(parts.start("scrub", parts.scrub(Arc::clone(&stop_scrub)))?),
             false => None,
@@ -144,32 +156,36 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         stop_keeper,
         apply_queue: Arc::clone(&parts.apply_queue),
         ring: Arc::clone(&parts.ring),
+        passes: Arc::clone(&parts.passes),
         stop_scrub,
         lock: opened.lock,
     };
-    let inner = Inner {
-        reserve: parts.reserve(),
-        feed: parts.feed_sources(),
-        bounds: Bounds {
-            scan_ms_max: parts.options.query_scan_ms_max,
-            changed_bytes_max: parts.options.exact_read_bytes_max,
-        },
-        read: parts.read,
-        pipeline: parts.pipeline,
-        ring: parts.ring,
-        writer_counters: parts.writer_counters,
-        condition: parts.condition,
-        clock: parts.options.clock,
-        meta: parts.meta,
-        kept,
-        running: Mutex::new(Some(running)),
-    };
     Ok(Database {
-        inner: Arc::new(inner),
+        inner: Arc::new(parts.into_inner(kept, running)),
     })
 }
 
 impl Parts {
+    fn into_inner(self, kept: watch::Receiver<Kept>, running: Running) -> Inner {
+        Inner {
+            reserve: self.reserve(),
+            feed: self.feed_sources(),
+            bounds: Bounds {
+                scan_ms_max: self.options.query_scan_ms_max,
+                changed_bytes_max: self.options.exact_read_bytes_max,
+            },
+            read: self.read,
+            pipeline: self.pipeline,
+            ring: self.ring,
+            writer_counters: self.writer_counters,
+            condition: self.condition,
+            clock: self.options.clock,
+            meta: self.meta,
+            kept,
+            running: Mutex::new(Some(running)),
+        }
+    }
+
     fn reserve(&self) -> Reserve {
         Reserve {
             file_system: Arc::clone(&self.options.file_system),
@@ -230,6 +246,10 @@ impl Parts {
         }
     }
 
+    fn passes(&self) -> PassesWorker {
+        PassesWorker::new(Arc::clone(&self.passes))
+    }
+
     fn keeper(&self, snapshots: Snapshots, newest: Option<Snapshot>, trimmer: Trimmer) -> Keeper {
         let parts = KeeperParts {
             snapshots,
@@ -260,7 +280,8 @@ impl Parts {
             hub: Arc::clone(&self.hub),
             queue_bytes_max: self.options.queue_bytes_max,
             changed_bytes_max: self.options.exact_read_bytes_max,
-            tracker: Arc::new(Tracker::default()),
+            tracker: Arc::clone(&self.tracker),
+            passes: Arc::clone(&self.passes),
             executor: Arc::clone(&self.options.executor),
             lost_future: lost_future(self.meta.clone(), sealer),
         })

@@ -25,6 +25,13 @@ impl<K: Copy + Eq + Hash, V> Few<K, V> {
         }
     }
 
+    pub(super) fn get(&self, key: K) -> Option<&V> {
+        match self {
+            Few::One(only, its) => (*only == key).then_some(its),
+            Few::Many(entries) => entries.get(&key),
+        }
+    }
+
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self {
             Few::One(only, its) if *only == key => *its = value,

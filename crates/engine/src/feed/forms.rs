@@ -7,14 +7,25 @@ use std::sync::Arc;
 use wellspring_types::Select;
 use wellspring_types::feed::{FeedCommit, View};
 
-use super::view::{Matched, feed_commit_bytes, matches, see_matched};
+use super::view::{Matched, detach_documents, feed_commit_bytes, matches, see_matched};
 use crate::commit::{Commit, DocumentChange};
 
 /// The forms of one commit's changes of one collection, or of one set of them.
 pub(super) struct Forms<'a> {
     commit: &'a Commit,
     changes: &'a [&'a DocumentChange],
+    memory: Memory,
     made: HashMap<Form<'a>, Option<Formed>>,
+}
+
+/// Whose memory a commit's documents are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// Their own.
+    Own,
+    /// That of all that was read from the log together: what is kept for a subscriber, who may be
+    /// slow, gets its own.
+    Log,
 }
 
 /// All that a view's sight of a commit depends on. Views whose filters differ have it in common as
@@ -36,12 +47,21 @@ pub(super) struct Formed {
 }
 
 impl<'a> Forms<'a> {
-    pub(super) fn new(commit: &'a Commit, changes: &'a [&'a DocumentChange]) -> Forms<'a> {
+    pub(super) fn new(
+        commit: &'a Commit,
+        changes: &'a [&'a DocumentChange],
+        memory: Memory,
+    ) -> Forms<'a> {
         Forms {
             commit,
             changes,
+            memory,
             made: HashMap::new(),
         }
+    }
+
+    pub(super) fn changes(&self) -> &'a [&'a DocumentChange] {
+        self.changes
     }
 
     /// What `view` sees of the commit, if none but the changes at `candidates` can concern it;
@@ -70,9 +90,14 @@ impl<'a> Forms<'a> {
         }
         let effects = form.effects.iter();
         let effects = effects.map(|&(index, matched)| (changes[index], matched));
-        let made = see_matched(view, self.commit, effects).map(|commit| Formed {
-            bytes: feed_commit_bytes(&commit),
-            commit: Arc::new(commit),
+        let made = see_matched(view, self.commit, effects).map(|mut commit| {
+            if self.memory == Memory::Log {
+                detach_documents(&mut commit);
+            }
+            Formed {
+                bytes: feed_commit_bytes(&commit),
+                commit: Arc::new(commit),
+            }
         });
         self.made.insert(form, made.clone());
         made

@@ -2,20 +2,22 @@
 //!
 //! Its thread takes groups from the ring, asks the filter index of each collection which views a
 //! commit may concern, and makes one shared [`FeedCommit`](wellspring_types::feed::FeedCommit) for
-//! each distinct form of it. *Going live* is one step in its order: [`Hub::register`] says the last
-//! sequence that was handed out, and the queue holds exactly what comes after it.
+//! each distinct form of it. *Going live* is one step in its order: [`Hub::insert`] says the last
+//! sequence that was handed out, and the queue holds exactly what comes after it;
+//! [`Hub::take_over`] lets that go on where a pass over the log has come to.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use wellspring_types::feed::View;
 use wellspring_types::{CollectionSet, Sequence};
 
-use super::audience::Audience;
-use super::index::ViewId;
+use super::audience::{Audience, HandedOut, Member};
+use super::forms::{Forms, Memory};
 use super::queue::{Pushed, Queue};
 use super::ring::Ring;
 use super::several::Several;
@@ -24,11 +26,13 @@ use crate::executor::{Next, Patience, Turn, Worker};
 use crate::floors::{self, Concerned, FloorMove};
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::{ReadError, Sources};
+use crate::seeded::{Bugs, SeededBug};
 
 /// The live subscriptions of a database.
 pub(crate) struct Hub {
     live: Mutex<Live>,
     handed_out: watch::Sender<Sequence>,
+    next_id: AtomicU64,
 }
 
 #[derive(Default)]
@@ -38,17 +42,7 @@ struct Live {
     several: Several,
     /// Everything up to here is in the queues.
     handed_out: Sequence,
-    next_id: u64,
     closed: bool,
-}
-
-/// A live subscription's place in the hub, given up when it is dropped.
-pub(crate) struct Registration {
-    hub: Arc<Hub>,
-    collections: CollectionSet,
-    view: ViewId,
-    id: u64,
-    pub(crate) queue: Arc<Queue>,
 }
 
 impl Hub {
@@ -61,6 +55,7 @@ impl Hub {
         Hub {
             live: Mutex::new(live),
             handed_out: watch::Sender::new(visible),
+            next_id: AtomicU64::new(0),
         }
     }
 
@@ -69,36 +64,77 @@ impl Hub {
         self.handed_out.subscribe()
     }
 
-    /// From now on the commits that `view` sees go into the registration's queue: those after the
-    /// sequence that is returned.
-    pub(crate) fn register(
-        self: &Arc<Hub>,
+    /// A name for a subscription, in the hub and on its way there.
+    pub(super) fn member(&self, view: &Arc<View>) -> Member {
+        Member {
+            id: self.next_id.fetch_add(1, Ordering::Relaxed),
+            view: Arc::clone(view),
+        }
+    }
+
+    /// From now on the commits that a subscription sees go into `queue`: those after the sequence
+    /// that is returned.
+    pub(super) fn insert(
+        &self,
         collections: &CollectionSet,
-        view: &Arc<View>,
-        queue_bytes_max: usize,
-    ) -> (Registration, Sequence) {
-        let queue = Arc::new(Queue::new(queue_bytes_max));
+        member: &Member,
+        queue: &Arc<Queue>,
+    ) -> Sequence {
         let mut live = self.live.lock();
-        let id = live.next_id;
-        live.next_id += 1;
-        let view = live
-            .audience(collections)
-            .insert(id, view, Arc::clone(&queue));
+        live.audience(collections).insert(member, Arc::clone(queue));
         if live.closed {
             queue.close();
         }
-        let handed_out = live.handed_out;
+        live.handed_out
+    }
+
+    /// Takes over subscriptions whose queues have everything through `read`, if that is level with
+    /// what was handed out: then `members` is asked for them.
+    pub(super) fn take_over<M>(
+        &self,
+        collections: &CollectionSet,
+        (read, bugs): (Sequence, Bugs),
+        members: impl FnOnce() -> M,
+    ) where
+        M: IntoIterator<Item = (Member, Arc<Queue>)>,
+    {
+        let mut live = self.live.lock();
+        if live.handed_out > read && !bugs.has(SeededBug::DropAtSwitch) {
+            return;
+        }
+        let mut to_wake = Vec::new();
+        let is_closed = live.closed;
+        let audience = live.audience(collections);
+        for (member, queue) in members() {
+            if is_closed {
+                // It finds that out once it has taken what it has.
+                queue.leave(read);
+            } else if queue.go_live(read) {
+                audience.insert(&member, Arc::clone(&queue));
+                to_wake.push(queue);
+            }
+        }
+        live.forget_empty(collections);
         drop(live);
-        (
-            Registration {
-                hub: Arc::clone(self),
-                collections: collections.clone(),
-                view,
-                id,
-                queue,
-            },
-            handed_out,
-        )
+        for queue in to_wake {
+            queue.wake();
+        }
+    }
+
+    /// Forgets a subscription.
+    pub(super) fn remove(&self, collections: &CollectionSet, member: &Member) {
+        self.live.lock().remove(collections, member);
+    }
+
+    /// Puts a checkpoint behind everything that was handed out into `queue`, which the hub fills:
+    /// a value read beside the queue could overtake it.
+    pub(super) fn checkpoint(&self, queue: &Queue) {
+        let live = self.live.lock();
+        let pushed = queue.push_checkpoint(live.handed_out);
+        drop(live);
+        if pushed == Pushed::Wake {
+            queue.wake();
+        }
     }
 
     /// Hands out what waits in the ring.
@@ -138,7 +174,7 @@ impl Hub {
 
     /// Puts commits into the queues of all whose views see them, then says that it has.
     fn hand_out(&self, commits: &[Arc<Commit>]) {
-        let mut to_wake = Vec::new();
+        let mut handed_out = HandedOut::default();
         let mut live = self.live.lock();
         for commit in commits {
             debug_assert_eq!(
@@ -146,18 +182,18 @@ impl Hub {
                 commit.seq,
                 "in order, without a gap"
             );
-            live.hand_out(commit, &mut to_wake);
+            live.hand_out(commit, &mut handed_out);
             live.handed_out = commit.seq;
             // A position before a floor is of no use to a client that comes back.
             for concerned in floors::concerned(commit) {
-                live.checkpoint(&concerned, &mut to_wake);
+                live.checkpoint(&concerned, &mut handed_out.to_wake);
             }
         }
-        let handed_out = live.handed_out;
+        let seq = live.handed_out;
         drop(live);
         // The sequence first: whoever is woken may wait for it next.
-        self.handed_out.send_replace(handed_out);
-        for queue in to_wake {
+        self.handed_out.send_replace(seq);
+        for queue in handed_out.to_wake {
             queue.wake();
         }
     }
@@ -239,16 +275,25 @@ impl Live {
         self.collections.values().chain(self.several.audiences())
     }
 
-    fn remove(&mut self, collections: &CollectionSet, id: u64, view: ViewId) {
+    fn remove(&mut self, collections: &CollectionSet, member: &Member) {
+        match collections.only() {
+            Some(only) => {
+                if let Some(audience) = self.collections.get_mut(only.as_str()) {
+                    audience.remove(member);
+                }
+            }
+            None => self.several.remove(collections, member),
+        }
+        self.forget_empty(collections);
+    }
+
+    /// Forgets the audience of these collections, if there is nobody in it.
+    fn forget_empty(&mut self, collections: &CollectionSet) {
         let Some(only) = collections.only() else {
-            let remove = |audience: &mut Audience| audience.remove(id, view);
-            return self.several.remove(collections, remove);
+            return self.several.forget_empty(collections);
         };
-        let Some(audience) = self.collections.get_mut(only.as_str()) else {
-            return;
-        };
-        audience.remove(id, view);
-        if audience.is_empty() {
+        let audience = self.collections.get(only.as_str());
+        if audience.is_some_and(Audience::is_empty) {
             self.collections.remove(only.as_str());
         }
     }
@@ -269,38 +314,19 @@ impl Live {
         }
     }
 
-    fn hand_out(&mut self, commit: &Commit, to_wake: &mut Vec<Arc<Queue>>) {
+    fn hand_out(&mut self, commit: &Commit, handed_out: &mut HandedOut) {
         let mut changes: Vec<&DocumentChange> = commit.changes.iter().collect();
         // Stable: within a collection the order of the commit stays.
         changes.sort_by_key(|change| change.collection);
+        let forms = |changes| Forms::new(commit, changes, Memory::Own);
         for of_one in changes.chunk_by(|one, other| one.collection == other.collection) {
             let collection = of_one[0].path.collection_str();
             if let Some(audience) = self.collections.get(collection) {
-                audience.hand_out(commit, of_one, to_wake);
+                audience.hand_out(forms(of_one), handed_out);
             }
         }
         self.several.hand_out(commit, |audience, changes| {
-            audience.hand_out(commit, changes, to_wake);
+            audience.hand_out(Forms::new(commit, changes, Memory::Own), handed_out);
         });
-    }
-}
-
-impl Registration {
-    /// Puts a checkpoint behind everything that was handed out, in the same queue: a value read
-    /// beside the queue could overtake it.
-    pub(crate) fn request_checkpoint(&self) {
-        let live = self.hub.live.lock();
-        let pushed = self.queue.push_checkpoint(live.handed_out);
-        drop(live);
-        if pushed == Pushed::Wake {
-            self.queue.wake();
-        }
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        let mut live = self.hub.live.lock();
-        live.remove(&self.collections, self.id, self.view);
     }
 }

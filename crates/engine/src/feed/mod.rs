@@ -1,6 +1,6 @@
-//! The feed: one hub that matches commits to live subscriptions, and subscriptions, each one
-//! state machine whatever the transport: `pin -> snapshot -> catch-up -> live`, falling back to
-//! catch-up when it lags.
+//! The feed: one hub that matches commits to live subscriptions, passes over the log for those who
+//! are behind, and subscriptions, each one state machine whatever the transport:
+//! `pin -> snapshot -> catch-up -> live`, falling back to catch-up when it lags.
 
 mod audience;
 mod catch_up;
@@ -10,7 +10,10 @@ mod forms;
 mod hub;
 mod index;
 mod page;
+mod passes;
 mod queue;
+mod reading;
+mod registration;
 mod ring;
 mod several;
 mod snapshot;
@@ -25,6 +28,7 @@ use crate::token::TokenError;
 
 pub(crate) use hub::{Hub, HubWorker};
 pub use page::{FeedPage, PageLimit};
+pub(crate) use passes::{Passes, PassesWorker};
 pub(crate) use queue::Queue;
 pub(crate) use ring::Ring;
 pub use subscription::Subscription;

@@ -1,4 +1,5 @@
-//! The queue of one live subscription: filled by the hub, drained by the subscription.
+//! The queue of one subscription: filled by a pass over the log while it is behind, then by the
+//! hub; drained by the subscription.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,32 +11,59 @@ use wellspring_types::feed::FeedCommit;
 
 use super::view::feed_commit_bytes;
 
-/// Commits and checkpoints in the hub's order. Counted in bytes; one commit of any size goes into
-/// an empty queue. When one more does not fit, everything is dropped: the subscription has its
-/// place in the log and reads on from there.
+/// Commits and checkpoints in their order. Counted in bytes; one commit of any size goes into an
+/// empty queue. When one more does not fit, nothing more comes, and the subscription goes on from
+/// its place in the log: behind what waits, if a pass has filled the queue, which had to read it;
+/// what waits of the hub's is dropped, and what was to come to one change.
 pub(crate) struct Queue {
     state: Mutex<State>,
     filled: Notify,
     bytes_max: usize,
 }
 
-#[derive(Default)]
 struct State {
     entries: VecDeque<Entry>,
     bytes: usize,
+    filler: Filler,
+    /// Commits through here were pushed, or are not wanted.
+    pushed: Sequence,
     ended: Option<Ended>,
 }
 
 enum Entry {
     Commit(Arc<FeedCommit>),
     Checkpoint(Sequence),
+    Live(Sequence),
+}
+
+/// Who fills a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filler {
+    /// A pass over the log.
+    Pass(Wakes),
+    /// The hub.
+    Hub,
+}
+
+/// When a pass wakes a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wakes {
+    /// Whenever there is something.
+    Soon,
+    /// When nothing more comes of the pass: for those who are told what all of it comes to.
+    AtItsEnd,
 }
 
 /// Why nothing more comes into a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The subscription fell behind.
+    /// The subscription fell behind what is live.
     Overflowed,
+    /// A pass goes on without it: everything through here was pushed; or what was pushed is
+    /// dropped, and this is zero.
+    Left(Sequence),
+    /// The subscription is gone.
+    Abandoned,
     /// The database is closing.
     Closed,
 }
@@ -47,6 +75,8 @@ pub(crate) enum Taken {
     Commits(Vec<Arc<FeedCommit>>),
     /// Everything up to here was handed out.
     Checkpoint(Sequence),
+    /// Everything up to here was read from the log, and the hub goes on from here.
+    Live(Sequence),
     /// Nothing now.
     Nothing,
     /// Nothing more.
@@ -68,12 +98,21 @@ pub(crate) enum Pushed {
     Wake,
     /// It was woken for an earlier entry that it has not taken yet.
     Queued,
+    /// There was no room, and the pass is to go on without it.
+    Full,
 }
 
 impl Queue {
-    pub(crate) fn new(bytes_max: usize) -> Queue {
+    /// For commits after `after`.
+    pub(crate) fn new(bytes_max: usize, filler: Filler, after: Sequence) -> Queue {
         Queue {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                entries: VecDeque::new(),
+                bytes: 0,
+                filler,
+                pushed: after,
+                ended: None,
+            }),
             filled: Notify::new(),
             bytes_max,
         }
@@ -81,13 +120,28 @@ impl Queue {
 
     pub(crate) fn push(&self, commit: &Arc<FeedCommit>, bytes: usize) -> Pushed {
         let mut state = self.state.lock();
-        if state.ended.is_some() {
+        // The hub may hand out once more what a pass has read before.
+        if state.ended.is_some() || commit.seq <= state.pushed {
             return Pushed::Queued;
         }
         if state.bytes + bytes > self.bytes_max && !state.entries.is_empty() {
-            state.end(Ended::Overflowed);
-            return Pushed::Wake;
+            return match state.filler {
+                Filler::Pass(Wakes::Soon) => {
+                    state.ended = Some(Ended::Left(Sequence(commit.seq.0 - 1)));
+                    Pushed::Full
+                }
+                // Without what was before, the rest would come to something else.
+                Filler::Pass(Wakes::AtItsEnd) => {
+                    state.end(Ended::Left(Sequence::ZERO));
+                    Pushed::Full
+                }
+                Filler::Hub => {
+                    state.end(Ended::Overflowed);
+                    Pushed::Wake
+                }
+            };
         }
+        state.pushed = commit.seq;
         state.bytes += bytes;
         state.push(Entry::Commit(Arc::clone(commit)))
     }
@@ -98,6 +152,35 @@ impl Queue {
             return Pushed::Queued;
         }
         state.push(Entry::Checkpoint(seq))
+    }
+
+    /// The hub fills it from now on: a pass has read everything through `seq`. Not if it has ended.
+    pub(crate) fn go_live(&self, seq: Sequence) -> bool {
+        let mut state = self.state.lock();
+        if state.ended.is_some() {
+            return false;
+        }
+        state.filler = Filler::Hub;
+        state.pushed = state.pushed.max(seq);
+        state.push(Entry::Live(seq));
+        true
+    }
+
+    /// A pass that has read everything through `seq` goes on without it.
+    pub(crate) fn leave(&self, seq: Sequence) {
+        self.state.lock().ended.get_or_insert(Ended::Left(seq));
+        self.wake();
+    }
+
+    /// Nobody takes anything any more. Tells who has filled it.
+    pub(crate) fn abandon(&self) -> Filler {
+        let mut state = self.state.lock();
+        state.end(Ended::Abandoned);
+        state.filler
+    }
+
+    pub(crate) fn filler(&self) -> Filler {
+        self.state.lock().filler
     }
 
     pub(crate) fn close(&self) {
@@ -117,21 +200,13 @@ impl Queue {
         self.filled.notified().await;
     }
 
-    /// Takes commits of about `bytes_max`, or one checkpoint.
+    /// Takes commits of about `bytes_max`, or one of the other entries.
     pub(crate) fn take(&self, bytes_max: usize) -> Taken {
         let mut state = self.state.lock();
-        if let Some(ended) = state.ended {
-            return Taken::Ended(ended);
-        }
         let mut commits = Vec::new();
         let mut bytes = 0;
         while let Some(entry) = state.entries.pop_front() {
             match entry {
-                Entry::Checkpoint(seq) if commits.is_empty() => return Taken::Checkpoint(seq),
-                Entry::Checkpoint(_) => {
-                    state.entries.push_front(entry);
-                    break;
-                }
                 Entry::Commit(commit) => {
                     let commit_bytes = feed_commit_bytes(&commit);
                     bytes += commit_bytes;
@@ -142,16 +217,22 @@ impl Queue {
                     state.bytes -= commit_bytes;
                     commits.push(commit);
                 }
+                other if !commits.is_empty() => {
+                    state.entries.push_front(other);
+                    break;
+                }
+                Entry::Checkpoint(seq) => return Taken::Checkpoint(seq),
+                Entry::Live(seq) => return Taken::Live(seq),
             }
         }
         if state.entries.is_empty() {
             // There may be very many queues, and most of them wait most of the time.
             state.entries = VecDeque::new();
         }
-        if commits.is_empty() {
-            Taken::Nothing
-        } else {
-            Taken::Commits(commits)
+        match state.ended {
+            _ if !commits.is_empty() => Taken::Commits(commits),
+            Some(ended) => Taken::Ended(ended),
+            None => Taken::Nothing,
         }
     }
 
@@ -178,13 +259,14 @@ impl State {
     fn first(&self) -> Option<Sequence> {
         self.entries.iter().find_map(|entry| match entry {
             Entry::Commit(commit) => Some(commit.seq),
-            Entry::Checkpoint(_) => None,
+            Entry::Checkpoint(_) | Entry::Live(_) => None,
         })
     }
 
     fn push(&mut self, entry: Entry) -> Pushed {
         self.entries.push_back(entry);
-        if self.entries.len() == 1 {
+        let waits = self.filler == Filler::Pass(Wakes::AtItsEnd);
+        if self.entries.len() == 1 && !waits {
             Pushed::Wake
         } else {
             Pushed::Queued

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use wellspring_types::{CollectionPath, CollectionSet};
 
-use super::audience::Audience;
+use super::audience::{Audience, Member};
 use crate::commit::{Commit, DocumentChange};
 
 /// Collections of which it is kept which sets they are in, and these sets, together; a commit more
@@ -30,13 +30,16 @@ impl Several {
         self.audiences.entry(set.clone()).or_default()
     }
 
-    /// Removes a subscription by what [`Several::audience`] and its insertion have made of it.
-    pub(super) fn remove(&mut self, set: &CollectionSet, remove: impl FnOnce(&mut Audience)) {
-        let Some(audience) = self.audiences.get_mut(set) else {
-            return;
-        };
-        remove(audience);
-        if audience.is_empty() {
+    /// Removes a subscription.
+    pub(super) fn remove(&mut self, set: &CollectionSet, member: &Member) {
+        if let Some(audience) = self.audiences.get_mut(set) {
+            audience.remove(member);
+        }
+    }
+
+    /// Forgets the audience of a set, if there is nobody in it.
+    pub(super) fn forget_empty(&mut self, set: &CollectionSet) {
+        if self.audiences.get(set).is_some_and(Audience::is_empty) {
             self.audiences.remove(set);
             self.forget();
         }

@@ -4,7 +4,7 @@ use wellspring_types::feed::{Cause, Change, FeedCommit, Op, View};
 use wellspring_types::json::merge_diff;
 use wellspring_types::{Data, Document, Filter};
 
-use crate::commit::{Commit, DocumentChange};
+use crate::commit::{Commit, DocumentChange, detach};
 use crate::read::projected;
 
 /// Whether a filter matched a document before and after a change.
@@ -131,6 +131,15 @@ pub(crate) fn show(view: &View, document: Document) -> Option<Document> {
         data: shown(view, &document.data),
         ..document
     })
+}
+
+/// Gives the documents of what was read from the log memory of their own: it may wait for a slow
+/// client.
+pub(super) fn detach_documents(commit: &mut FeedCommit) {
+    for change in &mut commit.changes {
+        let data = [&mut change.data, &mut change.old];
+        data.into_iter().flatten().for_each(detach);
+    }
 }
 
 /// About how many bytes a commit takes in a queue and in a message.

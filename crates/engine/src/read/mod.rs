@@ -87,7 +87,8 @@ impl Sources {
         records.map(|record| self.commit_of(record))
     }
 
-    fn commit_of(
+    /// A commit as the log kept it.
+    pub(crate) fn commit_of(
         &self,
         record: Result<CommitRecord, wellspring_log::ReadError>,
     ) -> Result<Commit, ReadError> {

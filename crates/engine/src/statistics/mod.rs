@@ -13,8 +13,8 @@ use crate::health::Health;
 
 pub use histogram::Distribution;
 pub(crate) use histogram::Histogram;
+pub(crate) use tracker::{Scanned, Tracker, Tracking};
 pub use tracker::{Subscriber, SubscriptionState, SubscriptionStatistics};
-pub(crate) use tracker::{Tracker, Tracking};
 
 /// Largest observations of the buckets of commits in a group.
 const GROUP_COMMITS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
@@ -71,8 +71,14 @@ pub struct Statistics {
     pub subscriptions: SubscriptionTotals,
     /// Times that a live subscription fell behind and went on from the log.
     pub subscription_overflows: u64,
-    /// Bytes of changes read from the log for subscriptions that were not live.
+    /// Commits read from the log for subscriptions that were not live. What a pass reads counts
+    /// once, however many it is for.
+    pub catch_up_commits: u64,
+    /// Bytes of changes of these.
     pub catch_up_bytes: u64,
+    /// Passes over the log, each for all subscriptions of the same collections that were about as
+    /// far behind.
+    pub passes: u64,
     /// Whether it takes commits.
     pub health: Health,
     /// Bytes free on the file system; `None` where it does not say.

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use wellspring_types::{CollectionSet, Sequence};
 
 use super::{SubscriptionTotals, count};
+use crate::commit::Commit;
 use crate::feed::Queue;
 
 /// Whom a subscription serves. For the eyes of operators: nothing depends on it.
@@ -75,7 +76,23 @@ pub(crate) struct Tracker {
     all: Mutex<HashMap<u64, Arc<Tracked>>>,
     next_id: AtomicU64,
     overflows: AtomicU64,
+    catch_up_commits: AtomicU64,
     catch_up_bytes: AtomicU64,
+    passes: AtomicU64,
+}
+
+/// What was read of the log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scanned {
+    commits: u64,
+    pub(crate) bytes: usize,
+}
+
+impl Scanned {
+    pub(crate) fn add(&mut self, commit: &Commit) {
+        self.commits += 1;
+        self.bytes += commit.bytes();
+    }
 }
 
 /// What a subscription tells of itself.
@@ -125,8 +142,28 @@ impl Tracker {
         self.overflows.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn catch_up_commits(&self) -> u64 {
+        self.catch_up_commits.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn catch_up_bytes(&self) -> u64 {
         self.catch_up_bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn passes(&self) -> u64 {
+        self.passes.load(Ordering::Relaxed)
+    }
+
+    /// A pass over the log begins.
+    pub(crate) fn pass_began(&self) {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// This was read for who is not live.
+    pub(crate) fn caught_up(&self, scanned: Scanned) {
+        let (commits, bytes) = (scanned.commits, count(scanned.bytes));
+        self.catch_up_commits.fetch_add(commits, Ordering::Relaxed);
+        self.catch_up_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Every subscription, as it stands to what is visible and to what was handed out.
@@ -208,9 +245,8 @@ impl Tracking {
         self.tracker.overflows.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn caught_up(&self, bytes: usize) {
-        let counted = &self.tracker.catch_up_bytes;
-        counted.fetch_add(count(bytes), Ordering::Relaxed);
+    pub(crate) fn caught_up(&self, scanned: Scanned) {
+        self.tracker.caught_up(scanned);
     }
 }
 

@@ -17,6 +17,7 @@ mod faults;
 mod feeds;
 mod filters;
 mod floors;
+mod herd;
 mod history;
 mod known;
 mod model;

@@ -146,6 +146,16 @@ const PLAIN: &[Plain] = &[
         |now| Some(now.subscription_overflows),
     ),
     counter(
+        "wellspring_catch_up_passes",
+        "Passes over the log, each for all subscriptions of the same collections that were about as far behind",
+        |now| Some(now.passes),
+    ),
+    counter(
+        "wellspring_catch_up_commits",
+        "Commits read from the log for subscriptions that were not live, those of a pass once",
+        |now| Some(now.catch_up_commits),
+    ),
+    counter(
         "wellspring_catch_up_bytes",
         "Changes read from the log for subscriptions that were not live",
         |now| Some(now.catch_up_bytes),

@@ -46,7 +46,7 @@ pub(crate) fn subscribe(
         .track(subscriber, collections, (visible, conflates));
     let mut subscription = Subscription {
         tracking,
-        phase: Phase::CatchUp(None),
+        phase: Phase::Behind,
         position: visible,
         known,
         outbox: VecDeque::new(),
@@ -103,7 +103,7 @@ impl Subscription {
     ) -> Result<(), SubscriptionError> {
         match first {
             Ok(first) => {
-                self.phase = Phase::CatchUp(None);
+                self.phase = Phase::Behind;
                 self.position = Sequence(first.0.saturating_sub(1));
                 self.subscribed(How::Resumed);
             }

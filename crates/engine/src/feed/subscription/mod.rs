@@ -17,8 +17,10 @@ use wellspring_types::{CollectionSet, ResumeToken, Sequence, limits};
 use super::SubscriptionError;
 use super::catch_up::{self, CaughtUp};
 use super::conflate::Telling;
-use super::hub::{Hub, Registration};
-use super::queue::{Ended, Taken};
+use super::hub::Hub;
+use super::passes::Passes;
+use super::queue::{Ended, Taken, Wakes};
+use super::registration::Registration;
 use super::snapshot::{Cursor, Members, Snapshot, Step as SnapshotStep};
 use crate::executor::{Executor, Job};
 use crate::read::{ReadError, Sources};
@@ -40,6 +42,7 @@ pub(crate) struct FeedSources {
     pub(crate) queue_bytes_max: usize,
     pub(crate) changed_bytes_max: usize,
     pub(crate) tracker: Arc<Tracker>,
+    pub(crate) passes: Arc<Passes>,
     pub(crate) executor: Arc<dyn Executor>,
     /// Called when a token proves that history was lost: it is of this epoch, and ahead of
     /// everything durable. Changes the epoch.
@@ -82,7 +85,12 @@ enum Phase {
     Snapshot(Box<Snapshot>),
     /// Reading a page of it.
     SnapshotWork(Job<(Box<Snapshot>, Result<SnapshotStep, ReadError>)>),
-    /// Reading the log. With a registration: through the sequence that its queue starts after.
+    /// Not live, and not on its way there yet.
+    Behind,
+    /// Taking what a pass over the log queues.
+    InPass(Registration),
+    /// Reading the log by itself. With a registration: through the sequence that its queue starts
+    /// after.
     CatchUp(Option<(Registration, Sequence)>),
     /// Reading a part of it.
     CatchUpWork(
@@ -137,16 +145,14 @@ impl Subscription {
     /// snapshot, whose messages carry their own.
     pub(super) fn position_token(&self) -> Option<ResumeToken> {
         match self.phase {
-            Phase::CatchUp(_) | Phase::CatchUpWork(..) | Phase::Live(_) => {
-                Some(self.sources.sealer.position(self.position))
-            }
-            _ => None,
+            Phase::Locating(_) | Phase::Snapshot(_) | Phase::SnapshotWork(_) | Phase::Over => None,
+            _ => Some(self.sources.sealer.position(self.position)),
         }
     }
 
-    /// Waits until a live subscription has something to do.
+    /// Waits until a subscription whose queue is filled has something to do.
     pub(super) async fn wait(&mut self) {
-        let Phase::Live(registration) = &self.phase else {
+        let (Phase::Live(registration) | Phase::InPass(registration)) = &self.phase else {
             return;
         };
         tokio::select! {
@@ -216,6 +222,16 @@ impl Subscription {
                     let (snapshot, step) = done(work).await?;
                     self.snapshot_step(snapshot, step)?;
                 }
+                Phase::Behind => {
+                    self.set_out();
+                    // For all that is found at a time: what was found first may be there already.
+                    self.wait().await;
+                }
+                Phase::InPass(_) => {
+                    if !self.take()? {
+                        self.wait().await;
+                    }
+                }
                 Phase::CatchUp(_) => self.catch_up(),
                 Phase::CatchUpWork(_, work) => {
                     let caught_up = done(work).await?;
@@ -232,7 +248,10 @@ impl Subscription {
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
-        matches!(self.phase, Phase::CatchUp(_) | Phase::CatchUpWork(..))
+        matches!(
+            self.phase,
+            Phase::Behind | Phase::InPass(_) | Phase::CatchUp(_) | Phase::CatchUpWork(..)
+        )
     }
 
     pub(super) fn checkpoint_later(&mut self) {
@@ -246,10 +265,8 @@ impl Subscription {
     fn register(&self) -> (Registration, Sequence) {
         let (collections, view) = (&self.wanted.collections, &self.wanted.view);
         let queue_bytes_max = self.sources.queue_bytes_max;
-        let registered = self
-            .sources
-            .hub
-            .register(collections, view, queue_bytes_max);
+        let registered =
+            Registration::in_hub(&self.sources.hub, collections, view, queue_bytes_max);
         self.tracking.note_queue(&registered.0.queue);
         registered
     }
@@ -323,7 +340,7 @@ impl Subscription {
                     seq: self.position,
                     token,
                 });
-                self.phase = Phase::CatchUp(None);
+                self.phase = Phase::Behind;
             }
             Ok(SnapshotStep::Overrun) => {
                 snapshot.move_on(&self.sources.read);
@@ -332,6 +349,23 @@ impl Subscription {
             Err(error) => self.gap_or(error)?,
         }
         Ok(())
+    }
+
+    /// Takes a place: in the hub where there is nothing to catch up with, else in a pass.
+    fn set_out(&mut self) {
+        if self.position >= self.sources.read.visible.sequence() {
+            self.phase = Phase::CatchUp(Some(self.register()));
+            return;
+        }
+        let (collections, view) = (&self.wanted.collections, &self.wanted.view);
+        let wakes = match self.wanted.telling {
+            Telling::Every => Wakes::Soon,
+            Telling::Net { .. } => Wakes::AtItsEnd,
+        };
+        let from = (self.position, wakes, self.sources.queue_bytes_max);
+        let registration = Registration::in_pass(&self.sources.passes, collections, view, from);
+        self.tracking.note_queue(&registration.queue);
+        self.phase = Phase::InPass(registration);
     }
 
     /// Reads on in the log; registers with the hub once the end is near.
@@ -377,13 +411,14 @@ impl Subscription {
             Ok(caught_up) => caught_up,
             Err(error) => return self.gap_or(error),
         };
-        self.tracking.caught_up(caught_up.scanned_bytes);
+        self.tracking.caught_up(caught_up.scanned);
         self.phase = match registered {
             None if self.has(SeededBug::DropAtSwitch) => Phase::Live(self.register().0),
+            None if !caught_up.is_full => Phase::Behind,
             registered => Phase::CatchUp(registered),
         };
         let last = caught_up.commits.last().map(|commit| commit.seq);
-        self.position = caught_up.scanned;
+        self.position = caught_up.through;
         if let Some(last) = last {
             let token = self.sources.sealer.position(last);
             self.outbox.push_back(FeedMessage::Changes {
@@ -406,12 +441,24 @@ impl Subscription {
 
     /// Takes from the queue; false if nothing is there.
     fn take(&mut self) -> Result<bool, SubscriptionError> {
-        let Phase::Live(registration) = &self.phase else {
+        let (Phase::Live(registration) | Phase::InPass(registration)) = &self.phase else {
             return Ok(true);
         };
-        match registration.queue.take(MESSAGE_BYTES) {
+        let bytes_max = match &self.phase {
+            // All that its pass has found comes to one.
+            Phase::InPass(_) if self.wanted.telling.is_net() => usize::MAX,
+            _ => MESSAGE_BYTES,
+        };
+        match registration.queue.take(bytes_max) {
             Taken::Nothing => return Ok(false),
-            Taken::Ended(Ended::Closed) => return Err(SubscriptionError::Closed),
+            Taken::Ended(Ended::Closed | Ended::Abandoned) => {
+                return Err(SubscriptionError::Closed);
+            }
+            Taken::Ended(Ended::Left(seq)) => {
+                self.position = self.position.max(seq);
+                self.phase = Phase::CatchUp(None);
+            }
+            Taken::Live(seq) => self.go_live(seq),
             // Dropping the registration drops the queue: the log has it all.
             Taken::Ended(Ended::Overflowed) => {
                 self.tracking.overflowed();
@@ -438,6 +485,15 @@ impl Subscription {
             }
         }
         Ok(true)
+    }
+
+    /// The hub has taken over from a pass that has read everything through `seq`.
+    fn go_live(&mut self, seq: Sequence) {
+        self.position = self.position.max(seq);
+        let phase = std::mem::replace(&mut self.phase, Phase::Over);
+        if let Phase::InPass(registration) = phase {
+            self.phase = Phase::Live(registration);
+        }
     }
 
     /// Turns "not kept any more" into a declared gap.
