@@ -4,14 +4,14 @@
 //! commit may concern, and makes one shared [`FeedCommit`](wellspring_types::feed::FeedCommit) for
 //! each distinct form of it. *Going live* is one step in its order: [`Hub::insert`] says the last
 //! sequence that was handed out, and the queue holds exactly what comes after it;
-//! [`Hub::take_over`] lets that go on where a pass over the log has come to.
+//! [`Held::take_over`] lets that go on where a pass over the log has come to.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::watch;
 use wellspring_types::feed::View;
 use wellspring_types::{CollectionSet, Sequence};
@@ -26,11 +26,11 @@ use crate::executor::{Next, Patience, Turn, Worker};
 use crate::floors::{self, Concerned, FloorMove};
 use crate::health::{Condition, ReadOnlyReason};
 use crate::read::{ReadError, Sources};
-use crate::seeded::{Bugs, SeededBug};
 
 /// The live subscriptions of a database.
 pub(crate) struct Hub {
     live: Mutex<Live>,
+    released: Condvar,
     handed_out: watch::Sender<Sequence>,
     next_id: AtomicU64,
 }
@@ -43,6 +43,52 @@ struct Live {
     /// Everything up to here is in the queues.
     handed_out: Sequence,
     closed: bool,
+    /// Nothing is handed out for the moment.
+    is_held: bool,
+}
+
+/// A hub that stands still.
+pub(super) struct Held<'a> {
+    hub: &'a Hub,
+    /// What it has handed out.
+    pub(super) handed_out: Sequence,
+}
+
+impl Held<'_> {
+    /// Takes over subscriptions whose queues have everything through `read`, which is at least what
+    /// was handed out.
+    pub(super) fn take_over(
+        &self,
+        collections: &CollectionSet,
+        read: Sequence,
+        members: impl IntoIterator<Item = (Member, Arc<Queue>)>,
+    ) {
+        let mut to_wake = Vec::new();
+        let mut live = self.hub.live.lock();
+        let is_closed = live.closed;
+        let audience = live.audience(collections);
+        for (member, queue) in members {
+            if is_closed {
+                // It finds that out once it has taken what it has.
+                queue.leave(read);
+            } else if queue.go_live(read) {
+                audience.insert(&member, Arc::clone(&queue));
+                to_wake.push(queue);
+            }
+        }
+        live.forget_empty(collections);
+        drop(live);
+        for queue in to_wake {
+            queue.wake();
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.hub.live.lock().is_held = false;
+        self.hub.released.notify_one();
+    }
 }
 
 impl Hub {
@@ -54,6 +100,7 @@ impl Hub {
         };
         Hub {
             live: Mutex::new(live),
+            released: Condvar::new(),
             handed_out: watch::Sender::new(visible),
             next_id: AtomicU64::new(0),
         }
@@ -88,36 +135,14 @@ impl Hub {
         live.handed_out
     }
 
-    /// Takes over subscriptions whose queues have everything through `read`, if that is level with
-    /// what was handed out: then `members` is asked for them.
-    pub(super) fn take_over<M>(
-        &self,
-        collections: &CollectionSet,
-        (read, bugs): (Sequence, Bugs),
-        members: impl FnOnce() -> M,
-    ) where
-        M: IntoIterator<Item = (Member, Arc<Queue>)>,
-    {
+    /// Has nothing handed out while what is returned is there. Only for one at a time, and for a
+    /// moment: live subscriptions wait, and commits gather in the ring.
+    pub(super) fn hold(&self) -> Held<'_> {
         let mut live = self.live.lock();
-        if live.handed_out > read && !bugs.has(SeededBug::DropAtSwitch) {
-            return;
-        }
-        let mut to_wake = Vec::new();
-        let is_closed = live.closed;
-        let audience = live.audience(collections);
-        for (member, queue) in members() {
-            if is_closed {
-                // It finds that out once it has taken what it has.
-                queue.leave(read);
-            } else if queue.go_live(read) {
-                audience.insert(&member, Arc::clone(&queue));
-                to_wake.push(queue);
-            }
-        }
-        live.forget_empty(collections);
-        drop(live);
-        for queue in to_wake {
-            queue.wake();
+        live.is_held = true;
+        Held {
+            handed_out: live.handed_out,
+            hub: self,
         }
     }
 
@@ -143,6 +168,10 @@ impl Hub {
     /// If what fell off the ring cannot be read from the log: the live subscriptions must be ended
     /// then, as their order has a gap.
     fn turn(&self, ring: &Ring, sources: &Sources, patience: Patience) -> Result<Turn, ReadError> {
+        // Who has patience waits when it comes to handing out.
+        if patience == Patience::None && self.live.lock().is_held {
+            return Ok(Turn::Idle);
+        }
         let groups = match ring.take(patience) {
             Next::Found(groups) => groups,
             Next::Nothing => return Ok(Turn::Idle),
@@ -176,6 +205,9 @@ impl Hub {
     fn hand_out(&self, commits: &[Arc<Commit>]) {
         let mut handed_out = HandedOut::default();
         let mut live = self.live.lock();
+        while live.is_held {
+            self.released.wait(&mut live);
+        }
         for commit in commits {
             debug_assert_eq!(
                 live.handed_out.next(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
-use wellspring_engine::{Database, FloorMove, PageLimit, SubscriptionError};
+use wellspring_engine::{Database, FloorMove, PageLimit, SubscriptionError, SubscriptionState};
 use wellspring_testkit::random::Random;
 use wellspring_types::feed::{
     Cause, Change, FeedMessage, From, How, Op, ResetReason, SubscribeRequest, View,
@@ -311,6 +311,30 @@ async fn a_herd_that_comes_back_after_a_restart_is_sent_what_each_alone_would_be
         "{} passes",
         statistics.passes
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_are_live_in_the_end_though_commits_never_stop() {
+    let (fixture, mut world) = (fixture(), World::new(7));
+    let tokens = world.fill(&fixture, 300).await;
+    let herd = herd(&fixture, &mut world, (1_200, &tokens));
+    let mut tasks = JoinSet::new();
+    for mut one in herd {
+        tasks.spawn(async move { while one.subscriber.subscription.next().await.is_ok() {} });
+    }
+    let all_live = || {
+        let totals = fixture.database.statistics().subscriptions;
+        totals.counts == [("embedded", SubscriptionState::Live, 1_200)]
+    };
+    tokio::time::timeout(PATIENCE * 5, async {
+        while !all_live() {
+            for _ in 0..20 {
+                fixture.set("rooms/busy", r#"{"a":1,"c":1}"#).await;
+            }
+        }
+    })
+    .await
+    .expect("all are live in time");
 }
 
 #[tokio::test(flavor = "multi_thread")]

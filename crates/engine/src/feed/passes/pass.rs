@@ -15,12 +15,15 @@ use crate::feed::hub::Hub;
 use crate::feed::queue::Queue;
 use crate::feed::reading::Reading;
 use crate::read::{ReadError, Sources};
+use crate::seeded::SeededBug;
 use crate::statistics::{Scanned, Tracker};
 
 /// Bytes of changes that a turn reads. Other passes wait so long, and so do wishes.
 const TURN_BYTES: usize = 512 << 10;
 /// Passengers that are handed over to the hub in a turn: the hub stands still so long.
 const HANDED_OVER_MAX: usize = 512;
+/// Commits that are read at most while the hub stands still.
+const AHEAD_MAX: u64 = 1_000;
 
 /// What a pass works with.
 pub(super) struct Route<'a> {
@@ -249,17 +252,27 @@ impl Pass {
             .for_each(|queue| queue.leave(self.position));
     }
 
+    /// Reads what the hub was handed out meanwhile, while it stands still, and has it take over some
+    /// passengers. Commits may come so fast that there is no other moment when both are level.
     fn hand_over(&mut self, route: &Route<'_>) {
-        let level = (self.position, route.read.bugs);
-        let (on_board, audience) = (&mut self.on_board, &mut self.audience);
-        route.hub.take_over(&self.collections, level, move || {
-            let first = on_board.len().saturating_sub(HANDED_OVER_MAX);
-            let leaving = on_board.drain(first..);
-            leaving.filter_map(move |member| {
-                let queue = audience.remove(&member)?;
-                Some((member, queue))
-            })
+        let held = route.hub.hold();
+        let ahead = held.handed_out.0.saturating_sub(self.position.0);
+        if ahead > AHEAD_MAX {
+            return;
+        }
+        if ahead > 0 && !route.read.bugs.has(SeededBug::DropAtSwitch) {
+            self.read(route, held.handed_out);
+            if self.position < held.handed_out {
+                return; // Too much for a moment, or the log cannot be read.
+            }
+        }
+        let first = self.on_board.len().saturating_sub(HANDED_OVER_MAX);
+        let leaving = self.on_board.drain(first..);
+        let leaving = leaving.filter_map(|member| {
+            let queue = self.audience.remove(&member)?;
+            Some((member, queue))
         });
+        held.take_over(&self.collections, self.position, leaving);
     }
 }
 
