@@ -31,6 +31,16 @@ impl Usage {
     }
 }
 
+/// For how many seconds the load generator could have run, and something else had its core. It has one
+/// thread, so that this is what others on the machine have cost it.
+pub(crate) fn generator_waited_s() -> Result<f64> {
+    let text =
+        fs::read_to_string("/proc/self/schedstat").context("reading the scheduler's figures")?;
+    // Time on the core, and time waited for it.
+    let waited = text.split(' ').nth(1).context("the scheduler's figures")?;
+    Ok(waited.parse::<f64>()? / 1e9)
+}
+
 /// The server's memory in KiB: the proportional shares of all its processes, so that what they
 /// share counts once.
 pub(crate) fn memory_kib(server: u32) -> Result<u64> {

@@ -124,6 +124,7 @@ fn machine(data: &std::path::Path) -> String {
         .trim_start_matches(['\t', ' ', ':'])
         .to_owned();
     let kernel = read("/proc/sys/kernel/osrelease");
+    let kernel: Vec<&str> = kernel.split('.').take(2).collect();
     let file_system = Command::new("stat")
         .args(["--file-system", "--format=%T"])
         .arg(data)
@@ -136,7 +137,7 @@ fn machine(data: &std::path::Path) -> String {
         .count();
     format!(
         "{cores} cores of {model}, Linux {}, {}",
-        kernel.trim(),
+        kernel.join("."),
         file_system.unwrap_or_default()
     )
 }

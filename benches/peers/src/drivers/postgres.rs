@@ -122,7 +122,8 @@ impl Driver for Postgres {
 
     async fn subscribe(&self, topic: Topic) -> Result<Box<dyn Subscriber>> {
         let (client, mut wire) = self.open().await?;
-        let listen = format!("LISTEN {}", topic.room());
+        // In quotation marks, as `all` is a word of SQL.
+        let listen = format!("LISTEN \"{}\"", topic.room());
         tokio::select! {
             listening = client.batch_execute(&listen) => listening?,
             message = next(&mut wire) => bail!("{:?} came before the answer to LISTEN", message?),

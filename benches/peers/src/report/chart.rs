@@ -14,12 +14,15 @@ use crate::peers::{Kept, LIMIT_SYNC, LIMIT_WS, PEERS, Peer, WELLSPRING};
 use crate::scenarios::{Cell, Scenario};
 
 const WIDTH: u32 = 760;
-const HEAD: u32 = 44;
+const HEAD: u32 = 50;
 const BAR: u32 = 26;
 const LABELS: u32 = 170;
 /// For the figure behind the longest bar.
 const FIGURES: u32 = 110;
 const FONT: &str = "sans-serif";
+/// What [`color`] and the scale say.
+const LEGEND: &str = "blue: Wellspring; grey: floors; orange: synced before it is acknowledged; \
+                      light: not synced; logarithmic";
 
 /// Cells of which there is a picture.
 const PICTURES: &[(&str, Scenario, u32)] = &[
@@ -87,7 +90,9 @@ fn draw(path: &Path, title: &str, bars: &[Bar]) -> Result<()> {
         to: most.ln(),
     };
     let title_style = (FONT, 16).into_font().color(&BLACK);
-    root.draw_text(title, &title_style, (12, 12))?;
+    root.draw_text(title, &title_style, (12, 8))?;
+    let legend_style = (FONT, 12).into_font().color(&BLACK.mix(0.7));
+    root.draw_text(LEGEND, &legend_style, (12, 26))?;
     for (row, bar) in (0..).zip(bars) {
         let top = i32::try_from(HEAD + BAR * row)?;
         draw_bar(&root, &scale, top, bar)?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::seen::{Seen, Spread};
 use super::show;
-use crate::peers::{Kept, LIMIT_SYNC, LIMIT_WS, PEERS, WELLSPRING};
+use crate::peers::{Kept, LIMIT_SYNC, PEERS, WELLSPRING};
 use crate::scenarios::{Cell, Scenario};
 
 /// A goal for one figure.
@@ -119,12 +119,6 @@ const GOALS: &[Goal] = &[
         (Scenario::Idle, 5000),
         "kib_per_subscriber",
         Bound::MostOf(12.0),
-    ),
-    goal(
-        "memory of an idle subscription, 5,000",
-        (Scenario::Idle, 5000),
-        "kib_per_subscriber",
-        Bound::Most(1.0, LIMIT_WS),
     ),
     goal(
         "catch-up of one consumer, changes/s",

@@ -30,6 +30,7 @@ fn thousands(digits: &str) -> String {
 pub(super) fn spread(spread: Option<Spread>) -> String {
     match spread {
         None => "–".to_owned(),
+        Some(Spread { min, median, max }) if figure(min) == figure(max) => figure(median),
         Some(Spread { min, median, max }) => {
             format!("{} ({}–{})", figure(median), figure(min), figure(max))
         }

@@ -6,7 +6,7 @@ use super::columns::{columns, floor, is_compared};
 use super::seen::Seen;
 use super::show;
 use crate::peers::{Kept, PEERS, Peer};
-use crate::scenarios::{Cell, Scenario};
+use crate::scenarios::{Cell, Scenario, WAITED};
 
 /// A cell in words.
 pub(super) fn title(cell: Cell) -> String {
@@ -36,7 +36,8 @@ pub(super) fn preface(seen: &Seen) -> String {
         "# The race, all figures\n\n\
          Written by `cargo xtask race --publish`; [benchmarks](../benchmarks.md) says what they mean. Each figure is the \
          median of the rounds, with the least and the greatest in parentheses; ÷ is the ratio within a round. *Wrong* \
-         counts what came to subscribers lost / repeated / out of order, over all rounds.\n",
+         counts what came to subscribers lost / repeated / out of order, over all rounds. *Others had the core* is \
+         the share of the time in which the load generator could have run and something else did.\n",
     );
     for run in seen.runs() {
         let versions = run.versions.join("; ");
@@ -58,6 +59,11 @@ fn table(seen: &Seen, cell: Cell) -> String {
     let floor = floor(cell.scenario);
     let columns = columns(cell.scenario);
     let rounds = seen.rounds(cell);
+    let counted = if rounds == 1 {
+        "One round."
+    } else {
+        &format!("{rounds} rounds.")
+    };
     let mut titles = vec!["server".to_owned(), "acknowledged is".to_owned()];
     for (index, (_, title)) in columns.iter().enumerate() {
         titles.push((*title).to_owned());
@@ -67,8 +73,8 @@ fn table(seen: &Seen, cell: Cell) -> String {
             titles.push(format!("÷ {floor}"));
         }
     }
-    titles.push("wrong".to_owned());
-    let mut text = format!("## {}\n\n{rounds} rounds.\n\n", title(cell));
+    titles.extend(["wrong", "others had the core"].map(str::to_owned));
+    let mut text = format!("## {}\n\n{counted}\n\n", title(cell));
     push_row(&mut text, &titles);
     push_row(&mut text, &vec!["---".to_owned(); titles.len()]);
     for peer in PEERS {
@@ -106,6 +112,7 @@ fn row(seen: &Seen, cell: Cell, peer: &Peer) -> Vec<String> {
         }
         _ => "–".to_owned(),
     });
+    row.push(show::spread(seen.spread(cell, peer.name, WAITED)));
     row
 }
 

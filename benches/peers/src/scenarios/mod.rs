@@ -16,13 +16,18 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::driver::Driver;
 use crate::peers::{Kept, Peer};
+use crate::process::generator_waited_s;
 
 /// Between the last subscription and the first write, for what a server does about the former.
 const SETTLE: Duration = Duration::from_millis(500);
+
+/// The share of the time in which something else had the load generator's core: how far a
+/// measurement is to be trusted on a machine that others use.
+pub(crate) const WAITED: &str = "generator_waited";
 
 /// What is done to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -143,10 +148,14 @@ pub(crate) async fn measure(cell: Cell, driver: &dyn Driver, id: u32) -> Result<
             Scenario::Filtered => filtered::measure(server).await,
         }
     };
-    match timeout(cell.scenario.deadline(), work).await {
-        Ok(figures) => figures,
-        Err(_) => bail!("gave up after {:?}", cell.scenario.deadline()),
-    }
+    let (start, before) = (Instant::now(), generator_waited_s()?);
+    let Ok(figures) = timeout(cell.scenario.deadline(), work).await else {
+        bail!("gave up after {:?}", cell.scenario.deadline());
+    };
+    let mut figures = figures?;
+    let waited = (generator_waited_s()? - before) / start.elapsed().as_secs_f64();
+    figures.set(WAITED, waited);
+    Ok(figures)
 }
 
 async fn settle() {
