@@ -125,12 +125,9 @@ fn machine(data: &std::path::Path) -> String {
         .to_owned();
     let kernel = read("/proc/sys/kernel/osrelease");
     let kernel: Vec<&str> = kernel.split('.').take(2).collect();
-    let file_system = Command::new("stat")
-        .args(["--file-system", "--format=%T"])
-        .arg(data)
-        .output();
+    let file_system = Command::new("df").arg("--output=fstype").arg(data).output();
     let file_system =
-        file_system.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        file_system.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let cores = cpu
         .lines()
         .filter(|line| line.starts_with("processor"))
@@ -138,6 +135,6 @@ fn machine(data: &std::path::Path) -> String {
     format!(
         "{cores} cores of {model}, Linux {}, {}",
         kernel.join("."),
-        file_system.unwrap_or_default()
+        file_system.unwrap_or_default().lines().nth(1).unwrap_or("")
     )
 }

@@ -66,6 +66,12 @@ impl Seen {
         self.cells.keys().copied().collect()
     }
 
+    /// Whether a peer was measured at all.
+    pub(crate) fn has(&self, peer: &str) -> bool {
+        let mut measured = self.cells.values().flat_map(|(_, measured)| measured);
+        measured.any(|measurement| measurement.peer == peer)
+    }
+
     /// Rounds of a cell.
     pub(crate) fn rounds(&self, cell: Cell) -> u32 {
         let rounds = self

@@ -39,10 +39,14 @@ pub(super) fn preface(seen: &Seen) -> String {
          counts what came to subscribers lost / repeated / out of order, over all rounds. *Others had the core* is \
          the share of the time in which the load generator could have run and something else did.\n",
     );
-    for run in seen.runs() {
-        let versions = run.versions.join("; ");
+    let mut systems: Vec<String> = seen
+        .runs()
+        .map(|run| format!("{}; {}", run.machine, run.versions.join("; ")))
+        .collect();
+    systems.dedup();
+    for system in systems {
         // Writing to a string does not fail.
-        writeln!(text, "\n- {}; {versions}", run.machine).ok();
+        writeln!(text, "\n- {system}").ok();
     }
     text
 }
@@ -124,31 +128,29 @@ fn kept(kept: Kept) -> &'static str {
     }
 }
 
-/// The medians of what each scenario is about, a row for each server.
+/// The medians of what each scenario is about, a column for each server.
 pub(super) fn headline(seen: &Seen) -> String {
-    let cells = seen.cells();
-    let mut titles = vec!["server".to_owned(), "an acknowledged write".to_owned()];
-    titles.extend(cells.iter().map(|cell| {
-        let (_, unit) = columns(cell.scenario)[0];
-        format!("{}: {unit}", title(*cell))
-    }));
+    let peers: Vec<&Peer> = PEERS.iter().filter(|peer| seen.has(peer.name)).collect();
+    let mut titles = vec!["median of the rounds".to_owned()];
+    titles.extend(peers.iter().map(|peer| peer.name.to_owned()));
     let mut text = String::new();
     push_row(&mut text, &titles);
     push_row(&mut text, &vec!["---".to_owned(); titles.len()]);
-    for peer in PEERS {
-        let mut row = vec![
-            peer.name.to_owned(),
-            format!("{}: {}", kept(peer.kept), peer.how),
-        ];
-        let medians = cells.iter().map(|cell| {
-            let (figure, _) = columns(cell.scenario)[0];
-            let spread = seen.spread(*cell, peer.name, figure);
+    let mut row = vec!["an acknowledged write is".to_owned()];
+    row.extend(
+        peers
+            .iter()
+            .map(|peer| format!("{}: {}", kept(peer.kept), peer.how)),
+    );
+    push_row(&mut text, &row);
+    for cell in seen.cells() {
+        let (figure, unit) = columns(cell.scenario)[0];
+        let mut row = vec![format!("{}: {unit}", title(cell))];
+        row.extend(peers.iter().map(|peer| {
+            let spread = seen.spread(cell, peer.name, figure);
             spread.map_or("–".to_owned(), |spread| show::figure(spread.median))
-        });
-        row.extend(medians);
-        if row[2..].iter().any(|cell| cell != "–") {
-            push_row(&mut text, &row);
-        }
+        }));
+        push_row(&mut text, &row);
     }
     text
 }
