@@ -8,7 +8,12 @@ from checks import ADDRESS, SERVER, check, contains, done, equal, run
 
 WELLSPRING = os.environ["WELLSPRING_BINARY"]
 DEFAULT_SERVER = "http://127.0.0.1:7654"
-CHAPTERS = ["Bringing data in, and asking for it", "Looking back", "Only what you need"]
+CHAPTERS = [
+    "Bringing data in, and asking for it",
+    "Looking back",
+    "Only what you need",
+    "Work that is done once",
+]
 
 # Commits of the chapters before, so that sequences are those that are shown.
 COMMITS_BEFORE = 6

@@ -9,10 +9,11 @@ use anyhow::{Context, Result, bail};
 use crate::repository::Repository;
 
 /// The files that are compiled, below `proto/`.
-const PROTOS: [&str; 3] = [
+const PROTOS: [&str; 4] = [
     "wellspring/v1/document.proto",
     "wellspring/v1/documents.proto",
     "wellspring/v1/changes.proto",
+    "wellspring/v1/consumers.proto",
 ];
 
 /// Where the generated files lie.

@@ -4,8 +4,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use wellspring_server::config::SETTINGS;
 
 use crate::commands::{
-    backup, collections, commit, completions, delete, demo, export, get, history, import, put,
-    query, restore, serve, tail, verify,
+    backup, collections, commit, completions, consumers, delete, demo, export, get, history,
+    import, put, query, restore, serve, tail, verify,
 };
 use crate::failure::EXIT_STATUSES;
 
@@ -73,6 +73,10 @@ pub(crate) enum Command {
     Commit(commit::Commit),
     /// Watch collections change.
     Tail(tail::Tail),
+    /// List the consumers: subscriptions with a name, whose position the server keeps.
+    Consumers(consumers::Consumers),
+    /// Delete a consumer, with its position.
+    DeleteConsumer(consumers::DeleteConsumer),
     /// Copy a database, while it is served or at rest.
     Backup(backup::Backup),
     /// Make a database from a backup.

@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use wellspring_protocol::error::Code;
+use wellspring_types::consumer::{ConsumerName, ConsumersPage, ConsumersQuery};
 use wellspring_types::history::{HistoryPage, HistoryQuery};
 use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Get, Page, Query};
 use wellspring_types::write::{CommitRequest, CommitResult, Write};
 use wellspring_types::{
     At, CollectionPath, CollectionSet, Data, Document, DocumentPath, MutationId, Object,
+    ResumeToken, Sequence,
 };
 
 use crate::ClientBuilder;
@@ -17,7 +19,7 @@ use crate::changes::ChangesBuilder;
 use crate::connection::routes::Id;
 use crate::connection::{Link, Request};
 use crate::error::{ConnectError, RequestError};
-use crate::wire::{self, Answer};
+use crate::wire::{self, Answer, ConsumerRequest};
 
 /// A connection to a Wellspring server. Clones are cheap and share it; it closes with the last of
 /// them and of the streams made from them, or by [`Client::close`].
@@ -193,15 +195,49 @@ impl Client {
         }
     }
 
-    /// Sends a request that changes nothing.
+    /// Acknowledges everything that a consumer's subscription was sent up to a token, waits until that
+    /// is on disk, and gives the sequence. [`Consumer::ack`](crate::Consumer::ack) is the short way; this
+    /// one may be used by another process.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over; `not_found` if the subscription that the token is of
+    /// has ended, so that what it was sent comes again.
+    pub async fn ack(&self, token: ResumeToken) -> Result<Sequence, RequestError> {
+        acknowledge(&self.link, token).await
+    }
+
+    /// Reads one page of the consumers, by their names.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over.
+    pub async fn consumers(&self, query: ConsumersQuery) -> Result<ConsumersPage, RequestError> {
+        match self
+            .ask(|id| wire::of_consumers(id, ConsumerRequest::List(query)))
+            .await?
+        {
+            Answer::Consumers(page) => Ok(page),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// Deletes a consumer: its subscriptions end, and its position is gone.
+    ///
+    /// # Errors
+    /// If the server refuses, or time is over; `not_found` if there is none, which may be so as an
+    /// attempt whose answer was lost has deleted it.
+    pub async fn delete_consumer(&self, name: ConsumerName) -> Result<Sequence, RequestError> {
+        match self
+            .ask(|id| wire::of_consumers(id, ConsumerRequest::Delete(name)))
+            .await?
+        {
+            Answer::Done { seq } => Ok(seq),
+            _ => Err(RequestError::UnexpectedAnswer),
+        }
+    }
+
+    /// Sends a request that may be repeated.
     async fn ask(&self, write: impl FnOnce(Id) -> String) -> Result<Answer, RequestError> {
-        let id = self.link.next_id();
-        let request = Request {
-            id,
-            text: write(id),
-            mutation_id: None,
-        };
-        self.link.request(request).await
+        ask(&self.link, write).await
     }
 
     /// The changes of a collection.
@@ -218,6 +254,27 @@ impl Client {
     pub async fn close(&self) {
         self.link.close().await;
     }
+}
+
+pub(crate) async fn acknowledge(link: &Link, token: ResumeToken) -> Result<Sequence, RequestError> {
+    match ask(link, |id| {
+        wire::of_consumers(id, ConsumerRequest::Ack(token))
+    })
+    .await?
+    {
+        Answer::Done { seq } => Ok(seq),
+        _ => Err(RequestError::UnexpectedAnswer),
+    }
+}
+
+async fn ask(link: &Link, write: impl FnOnce(Id) -> String) -> Result<Answer, RequestError> {
+    let id = link.next_id();
+    let request = Request {
+        id,
+        text: write(id),
+        mutation_id: None,
+    };
+    link.request(request).await
 }
 
 /// 16 random bytes in hexadecimal.

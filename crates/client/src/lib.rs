@@ -40,7 +40,9 @@ mod wire;
 
 pub use backoff::BackoffPolicy;
 pub use builder::ClientBuilder;
-pub use changes::{ChangeEvent, Changes, ChangesBuilder, Commit, Differences, Snapshot};
+pub use changes::{
+    ChangeEvent, Changes, ChangesBuilder, Commit, Consumer, ConsumerBuilder, Differences, Snapshot,
+};
 pub use client::Client;
 pub use error::{ChangesError, ConnectError, RequestError};
 pub use wellspring_protocol::error::{Code, Retry, WireError};

@@ -14,6 +14,7 @@ use crate::connection::routes::Id;
 pub(crate) use wellspring_protocol::json::client::{
     Answer, FeedPart, ReceivedCommit, ServerMessage as Incoming,
 };
+pub(crate) use wellspring_protocol::json::consumers::ConsumerRequest;
 
 /// Reads a message; `None` if it is not one of a Wellspring server.
 pub(crate) fn read(text: &[u8]) -> Option<Incoming> {
@@ -65,6 +66,13 @@ pub(crate) fn collections(id: Id, query: CollectionsQuery) -> String {
     client::write(&ClientMessage::Collections {
         id: id.to_string(),
         query,
+    })
+}
+
+pub(crate) fn of_consumers(id: Id, request: ConsumerRequest) -> String {
+    client::write(&ClientMessage::Consumers {
+        id: id.to_string(),
+        request,
     })
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use wellspring_client::types::consumer::ConsumersQuery;
 use wellspring_client::types::feed::{Known, Op};
 use wellspring_client::types::history::HistoryQuery;
 use wellspring_client::types::listing::{CollectionsPage, CollectionsQuery};
@@ -21,7 +22,9 @@ use wellspring_client::types::write::{CommitRequest, Precondition, Write};
 use wellspring_client::types::{
     At, CollectionPath, CollectionSet, Data, DocumentPath, Filter, Sequence,
 };
-use wellspring_client::{BackoffPolicy, ChangeEvent, Changes, Client, Code, ConnectError};
+use wellspring_client::{
+    BackoffPolicy, ChangeEvent, Changes, ChangesError, Client, Code, ConnectError,
+};
 use wellspring_server::Server;
 use wellspring_server::config::{Config, Overrides, Sources};
 
@@ -458,5 +461,95 @@ async fn a_client_with_a_cache_is_sent_only_what_differs() {
     assert_eq!(differences.removed, [room("3")]);
     client.set(room("5"), data("{}")).await.unwrap();
     assert_eq!(next_commit(&mut again).await, "7 Insert rooms/5");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let (address, client) = (server.address, server.client().await);
+    let consumer = client.changes(rooms()).from_beginning();
+    let consumer = consumer.consumer("mailer".parse().unwrap()).unacked_max(1);
+    for id in ["1", "2", "3"] {
+        client.set(room(id), data("{}")).await.unwrap();
+    }
+    let mut consumer = consumer.subscribe().await.unwrap();
+    let first = patiently(consumer.next()).await.unwrap().unwrap();
+    assert_eq!(first.changes[0].path, room("1"));
+    assert!(consumer.ack().await.unwrap());
+    let second = patiently(consumer.next()).await.unwrap().unwrap();
+    assert_eq!(second.changes[0].path, room("2"));
+
+    // What was not acknowledged comes again, in the same stream too.
+    server.stop().await;
+    let server = Running::start(directory.path(), address).await;
+    let again = patiently(consumer.next()).await.unwrap().unwrap();
+    assert_eq!(again.seq, second.seq);
+    assert!(consumer.ack().await.unwrap());
+    let third = patiently(consumer.next()).await.unwrap().unwrap();
+    assert_eq!(third.changes[0].path, room("3"));
+    assert!(consumer.ack().await.unwrap());
+    client.close().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_shares_its_work_until_it_is_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Running::start(directory.path(), any_port()).await;
+    let client = server.client().await;
+    let consume = || {
+        let changes = client.changes(rooms()).from_beginning();
+        changes.consumer("mailer".parse().unwrap()).subscribe()
+    };
+    let mut consumer = consume().await.unwrap();
+    let mut other = consume().await.unwrap();
+    for id in 0..40 {
+        client
+            .set(room(&format!("more{id}")), data("{}"))
+            .await
+            .unwrap();
+    }
+    let (mut of_one, mut of_other) = (0, 0);
+    while of_one + of_other < 40 {
+        tokio::select! {
+            commit = consumer.next() => {
+                of_one += commit.unwrap().unwrap().changes.len();
+                consumer.ack().await.unwrap();
+            }
+            commit = other.next() => {
+                of_other += commit.unwrap().unwrap().changes.len();
+                other.ack().await.unwrap();
+            }
+        }
+    }
+    assert!(of_one > 0 && of_other > 0, "{of_one} and {of_other}");
+    let query = ConsumersQuery {
+        limit: 10,
+        cursor: None,
+    };
+    let listed = client.consumers(query).await.unwrap().consumers;
+    assert_eq!((listed[0].subscriptions, listed[0].unacked), (2, 0));
+
+    let wanted = client.changes(rooms()).with_old();
+    let refused = wanted.consumer("mailer".parse().unwrap()).subscribe().await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(&refused, ChangesError::Refused(error) if error.code == Code::PreconditionFailed),
+        "{refused:?}"
+    );
+
+    client
+        .delete_consumer("mailer".parse().unwrap())
+        .await
+        .unwrap();
+    let ended = patiently(other.next()).await.unwrap().unwrap_err();
+    assert!(
+        matches!(&ended, ChangesError::Refused(error) if error.code == Code::NotFound),
+        "{ended:?}"
+    );
+    assert!(other.next().await.is_none());
+    client.close().await;
     server.stop().await;
 }

@@ -43,6 +43,7 @@
 //! | `apply` | the apply thread: from the overlay into the store |
 //! | `read` | get, exact reads as of one sequence, queries and their pages |
 //! | `feed` | the hub that matches commits to subscriptions; subscriptions |
+//! | `consumers` | subscriptions with a name, whose position the database keeps and whose documents are shared out |
 //! | `seeded` | bugs that tests put in, and no build of the product has |
 //! | `statistics` | what is counted, and which subscriptions there are |
 //! | [`verify`] | checking a data directory or a backup, every byte, without changing any |
@@ -52,6 +53,7 @@ mod apply;
 pub mod backup;
 mod collections;
 mod commit;
+mod consumers;
 mod database;
 mod executor;
 mod feed;
@@ -70,6 +72,7 @@ pub mod verify;
 mod visible;
 
 pub use commit::{CommitError, EffectError};
+pub use consumers::{ConsumeError, ConsumerError, ConsumerSubscription};
 pub use database::{CloseError, Database};
 pub use executor::{Executor, Panicked, Patience, Threads, Turn, Worker, Working};
 pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};

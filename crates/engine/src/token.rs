@@ -1,7 +1,8 @@
 //! Resume tokens and page cursors: positions, sealed so that only this database issues them.
 //!
 //! A token is base64url of `version(1) kind(1) epoch(4) sequence(8) … mac(8)`; a place inside a
-//! snapshot has `collection hash(8) view hash(8) last id` before the MAC. It is a pure function
+//! snapshot has `collection hash(8) view hash(8) last id` before the MAC, one of a consumer
+//! `generation(8) name`. It is a pure function
 //! of the position, so that every transport shows the same bytes for it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +31,12 @@ pub enum TokenError {
     /// It is a page's cursor where a resume token is wanted, or the other way round.
     #[error("a page's cursor and a resume token are not the same thing")]
     WrongKind,
+    /// It is of a consumer, and acknowledges what that was sent.
+    #[error("a consumer's token is for acknowledging; it is no place to go on from")]
+    OfConsumer,
+    /// It acknowledges nothing: it is no consumer's.
+    #[error("only a token of a consumer's subscription can be acknowledged")]
+    NotOfConsumer,
     /// It is of a place inside a snapshot that has only what differs from what was known, and the
     /// request does not say what that is.
     #[error("the token is of a snapshot of differences: it needs known again")]
@@ -64,6 +71,12 @@ pub(crate) enum Place {
     },
     /// The versions of a document from `before` on are seen.
     InHistory { before: Sequence, scope: Scope },
+    /// What the subscription of a consumer that goes by `generation` was sent through `position`.
+    InConsumer {
+        position: Sequence,
+        generation: u64,
+        name: Box<str>,
+    },
     /// The collections up to `last` are seen, of those that were there by `pin`.
     InCollections {
         pin: Sequence,
@@ -138,6 +151,7 @@ const IN_QUERY: u8 = 2;
 const IN_DIFFERENCES: u8 = 3;
 const IN_HISTORY: u8 = 4;
 const IN_COLLECTIONS: u8 = 5;
+const IN_CONSUMER: u8 = 6;
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32], epoch: Epoch) -> Sealer {
@@ -161,7 +175,8 @@ impl Sealer {
     }
 
     pub(crate) fn seal(&self, place: &Place) -> String {
-        let (kind, sequence, rest) = match place {
+        let number;
+        let (kind, sequence, rest): (_, _, Option<(&[u8], &str)>) = match place {
             Place::Position(position) => (POSITION, position, None),
             Place::InSnapshot {
                 pin,
@@ -173,16 +188,24 @@ impl Sealer {
                     Extent::Whole => IN_SNAPSHOT,
                     Extent::Differences => IN_DIFFERENCES,
                 };
-                (kind, pin, Some((scope, &**last_id)))
+                (kind, pin, Some((&scope.0, &**last_id)))
             }
             Place::InQuery {
                 pin,
                 scope,
                 last_id,
-            } => (IN_QUERY, pin, Some((scope, &**last_id))),
-            Place::InHistory { before, scope } => (IN_HISTORY, before, Some((scope, ""))),
+            } => (IN_QUERY, pin, Some((&scope.0, &**last_id))),
+            Place::InHistory { before, scope } => (IN_HISTORY, before, Some((&scope.0, ""))),
             Place::InCollections { pin, scope, last } => {
-                (IN_COLLECTIONS, pin, Some((scope, &**last)))
+                (IN_COLLECTIONS, pin, Some((&scope.0, &**last)))
+            }
+            Place::InConsumer {
+                position,
+                generation,
+                name,
+            } => {
+                number = generation.to_be_bytes();
+                (IN_CONSUMER, position, Some((&number, &**name)))
             }
         };
         let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES);
@@ -190,9 +213,9 @@ impl Sealer {
         bytes.push(kind);
         bytes.extend(self.epoch().0.to_be_bytes());
         bytes.extend(sequence.0.to_be_bytes());
-        if let Some((scope, last_id)) = rest {
-            bytes.extend(scope.0);
-            bytes.extend(last_id.as_bytes());
+        if let Some((of, text)) = rest {
+            bytes.extend(of);
+            bytes.extend(text.as_bytes());
         }
         let mac = self
             .key
@@ -279,6 +302,14 @@ fn parse(body: &[u8]) -> Option<Opened> {
                 last,
             }
         }
+        IN_CONSUMER => {
+            let (generation, name) = rest.split_at_checked(8)?;
+            Place::InConsumer {
+                position: sequence,
+                generation: u64::from_be_bytes(generation.try_into().ok()?),
+                name: std::str::from_utf8(name).ok()?.into(),
+            }
+        }
         _ => return None,
     };
     Some(Opened { epoch, place })
@@ -324,6 +355,11 @@ mod tests {
                 pin: Sequence(7),
                 scope: Scope::of_collections(None),
                 last: "rooms/1/é".into(),
+            },
+            Place::InConsumer {
+                position: Sequence(7),
+                generation: 0x0102_0304_0506_0708,
+                name: "mailer é".into(),
             },
         ]
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use wellspring_types::consumer::{ConsumerName, Consuming};
 use wellspring_types::feed::Known;
 use wellspring_types::limits::{
     CHECKPOINT_INTERVAL_MS, CHECKPOINT_INTERVAL_MS_MIN, COLLECTION_PATTERNS_MAX, COMMIT_READS_MAX,
@@ -114,6 +115,42 @@ pub fn collections<'a>(
             Err(WireError::invalid_argument(told).detail("field", "collections"))
         }
     }
+}
+
+/// The part that a subscription takes in a consumer, if it names one.
+///
+/// # Errors
+/// If the name cannot be one, or there is none and yet a limit. Limits out of their ranges are for
+/// the database to refuse.
+pub fn consuming(
+    name: Option<&str>,
+    unacked_max: Option<u64>,
+    ack_timeout_ms: Option<u64>,
+) -> Result<Option<Consuming>, WireError> {
+    let Some(name) = name else {
+        if unacked_max.is_some() || ack_timeout_ms.is_some() {
+            let told = "unacked_max and ack_timeout_ms go with a consumer";
+            return Err(WireError::invalid_argument(told).detail("field", "consumer"));
+        }
+        return Ok(None);
+    };
+    let mut consuming = Consuming::new(consumer_name(name)?);
+    if let Some(unacked_max) = unacked_max {
+        consuming.unacked_max = u32::try_from(unacked_max).unwrap_or(u32::MAX);
+    }
+    if let Some(ack_timeout_ms) = ack_timeout_ms {
+        consuming.ack_timeout_ms = ack_timeout_ms;
+    }
+    Ok(Some(consuming))
+}
+
+/// The name of a consumer.
+///
+/// # Errors
+/// If it cannot be one.
+pub fn consumer_name(name: &str) -> Result<ConsumerName, WireError> {
+    name.parse::<ConsumerName>()
+        .map_err(|error| WireError::invalid_argument(error.to_string()).detail("field", "consumer"))
 }
 
 /// What a client says that it holds of its one collection: versions by ids.

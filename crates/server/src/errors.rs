@@ -2,7 +2,8 @@
 
 use tracing::error;
 use wellspring_engine::{
-    CommitError, EffectError, ReadError, SubscribeError, SubscriptionError, TokenError,
+    CommitError, ConsumeError, ConsumerError, EffectError, ReadError, SubscribeError,
+    SubscriptionError, TokenError,
 };
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::{DocumentPath, Sequence};
@@ -108,6 +109,44 @@ pub(crate) fn subscription(error: &SubscriptionError) -> WireError {
         SubscriptionError::TokenExpired { .. } => told(Code::TokenExpired),
         SubscriptionError::Read(error) => read(error),
         SubscriptionError::Closed => told(Code::Unavailable),
+        other => internal(other),
+    }
+}
+
+/// Why a consumer's subscription was not accepted, or has ended.
+pub(crate) fn consume(error: &ConsumeError) -> WireError {
+    let told = |code| WireError::new(code, error.to_string());
+    match error {
+        ConsumeError::Nameless
+        | ConsumeError::Unfit { .. }
+        | ConsumeError::UnackedMax
+        | ConsumeError::AckTimeout => told(Code::InvalidArgument),
+        ConsumeError::OtherTarget { name } => {
+            told(Code::PreconditionFailed).detail("consumer", name.as_str())
+        }
+        ConsumeError::Deleted { name } => told(Code::NotFound).detail("consumer", name.as_str()),
+        ConsumeError::Unacknowledged {
+            timeout_ms,
+            unacked,
+        } => told(Code::Slow)
+            .detail("ack_timeout_ms", *timeout_ms)
+            .detail("unacked", u64::try_from(*unacked).unwrap_or(u64::MAX)),
+        ConsumeError::Subscribe(error) => subscribe(error),
+        ConsumeError::Subscription(error) => subscription(error),
+        ConsumeError::Read(error) => read(error),
+        ConsumeError::Commit(error) => commit(error),
+        other => internal(other),
+    }
+}
+
+/// Why an acknowledgement was not accepted, or a consumer not deleted.
+pub(crate) fn consumer(error: &ConsumerError) -> WireError {
+    let told = |code| WireError::new(code, error.to_string());
+    match error {
+        ConsumerError::Token(reason) => token(reason),
+        ConsumerError::SubscriptionOver => told(Code::NotFound),
+        ConsumerError::NotFound { name } => told(Code::NotFound).detail("consumer", name.as_str()),
+        ConsumerError::Commit(error) => commit(error),
         other => internal(other),
     }
 }

@@ -31,6 +31,7 @@ pub mod config;
 
 mod client;
 mod commits;
+mod consumers;
 mod cors;
 mod dispatch;
 mod errors;

@@ -2,6 +2,7 @@
 
 use wellspring_engine::Database;
 use wellspring_protocol::error::WireError;
+use wellspring_types::consumer::{ConsumersPage, ConsumersQuery};
 use wellspring_types::history::{HistoryPage, HistoryQuery};
 use wellspring_types::listing::{CollectionsPage, CollectionsQuery};
 use wellspring_types::query::{Get, Page, Query};
@@ -44,6 +45,16 @@ pub(crate) async fn history(
     query: HistoryQuery,
 ) -> Result<HistoryPage, WireError> {
     let page = database.history(query).await;
+    page.map_err(|error| errors::read(&error))
+}
+
+/// # Errors
+/// Why the page was not given.
+pub(crate) async fn consumers(
+    database: &Database,
+    query: ConsumersQuery,
+) -> Result<ConsumersPage, WireError> {
+    let page = database.consumers(query).await;
     page.map_err(|error| errors::read(&error))
 }
 

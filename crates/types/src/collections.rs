@@ -69,6 +69,16 @@ impl CollectionSet {
         }
     }
 
+    /// The collection's path, or the patterns, as texts that [`CollectionSet::matching`] makes the
+    /// set of again.
+    #[must_use]
+    pub fn texts(&self) -> Vec<&str> {
+        match &self.0 {
+            Members::One(collection) => vec![collection.as_str()],
+            Members::Matching(patterns) => patterns.iter().map(CollectionPattern::as_str).collect(),
+        }
+    }
+
     /// Whether a collection is one of them.
     #[must_use]
     pub fn contains(&self, collection: &CollectionPath) -> bool {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use crate::consumer::Consuming;
 use crate::{
     CollectionPath, CollectionSet, Data, Document, DocumentPath, Filter, MutationId, ResumeToken,
     Select, Sequence, Timestamp, limits,
@@ -22,6 +23,8 @@ pub struct SubscribeRequest {
     pub from: From,
     /// What the subscriber holds already, so that a snapshot sends only what differs.
     pub known: Option<Known>,
+    /// The consumer that it takes part in; `None`: it keeps its position itself.
+    pub consumer: Option<Consuming>,
     /// While behind, be sent what several commits come to instead of each of them.
     pub conflate: bool,
     /// End with `token_expired` where otherwise a reset would be sent.
@@ -45,6 +48,7 @@ impl SubscribeRequest {
             view: View::default(),
             from,
             known: None,
+            consumer: None,
             conflate: false,
             end_on_gap: false,
             checkpoint_interval_ms: limits::CHECKPOINT_INTERVAL_MS,

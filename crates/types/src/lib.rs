@@ -3,6 +3,7 @@
 //! Values are parsed once, at the edge: whoever holds a [`DocumentPath`], a [`Data`] or a
 //! [`Filter`] need not check it again.
 
+pub mod consumer;
 pub mod feed;
 pub mod filter;
 pub mod history;

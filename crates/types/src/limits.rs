@@ -67,6 +67,17 @@ pub const CHECKPOINT_INTERVAL_MS: u64 = 25_000;
 pub const CHECKPOINT_INTERVAL_MS_MIN: u64 = 100;
 /// Bytes of changes queued for one subscription before it falls back to reading the log.
 pub const QUEUE_BYTES_MAX: usize = 1 << 20;
+/// Commits that a subscription of a consumer may be sent and not have acknowledged.
+pub const UNACKED_MAX: u32 = 10_000;
+/// The same, without `unacked_max`.
+pub const UNACKED_DEFAULT: u32 = 1000;
+/// Longest time without an acknowledgement while any is due, in milliseconds, without
+/// `ack_timeout_ms`.
+pub const ACK_TIMEOUT_MS: u64 = 30_000;
+/// Shortest and longest `ack_timeout_ms` that a client may ask for.
+pub const ACK_TIMEOUT_MS_RANGE: std::ops::RangeInclusive<u64> = 1000..=3_600_000;
+/// Parts that a consumer's documents fall into, each with one of its subscriptions at a time.
+pub const CONSUMER_SLOTS: u32 = 64;
 /// Mutation ids remembered.
 pub const MUTATION_IDS_MAX: u64 = 1_000_000;
 /// How long a mutation id is remembered, in milliseconds of commit time.

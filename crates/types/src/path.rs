@@ -105,7 +105,7 @@ fn check_segment(path: &str, segment: &str) -> Result<(), PathError> {
 }
 
 /// Checks a segment that a client names.
-fn check_named(path: &str, segment: &str) -> Result<(), PathError> {
+pub(crate) fn check_named(path: &str, segment: &str) -> Result<(), PathError> {
     check_segment(path, segment)?;
     if is_reserved(segment) {
         return Err(PathError::Reserved {

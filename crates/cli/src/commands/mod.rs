@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod collections;
 pub(crate) mod commit;
 pub(crate) mod completions;
+pub(crate) mod consumers;
 pub(crate) mod delete;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -46,6 +47,8 @@ pub(crate) async fn run(arguments: Arguments, sockets: ListenFd) -> Result<(), F
         Command::Query(command) => command.run(&target).await,
         Command::Commit(command) => command.run(&target).await,
         Command::Tail(command) => command.run(&target).await,
+        Command::Consumers(command) => command.run(&target).await,
+        Command::DeleteConsumer(command) => command.run(&target).await,
         Command::Backup(command) => command.run(),
         Command::Restore(command) => command.run(),
         Command::Verify(command) => command.run(),

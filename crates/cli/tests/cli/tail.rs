@@ -112,3 +112,45 @@ fn tail_shows_changes_as_they_come_and_ends_well_when_interrupted() {
         said.stderr
     );
 }
+
+#[test]
+fn tail_of_a_consumer_goes_on_where_it_was_until_it_is_deleted() {
+    let server = Server::start();
+    for n in 1..=3 {
+        server.run(["put", &format!("orders/{n}"), "{}"]);
+    }
+    let tail = |limit: &str| {
+        let run = server.run([
+            "tail",
+            "orders",
+            "--consumer",
+            "mailer",
+            "--from",
+            "beginning",
+            "--limit",
+            limit,
+        ]);
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+        run.stdout
+    };
+    let first = tail("3");
+    assert!(
+        first.contains("orders/1") && first.lines().count() == 3,
+        "{first}"
+    );
+    server.run(["put", "orders/4", "{}"]);
+    let rest = tail("1");
+    assert!(rest.contains("orders/4"), "{rest}");
+    let listed = server.run(["consumers"]).stdout;
+    assert!(listed.starts_with("mailer\torders\tat "), "{listed}");
+    assert!(listed.contains("0 take part, 0 unacknowledged"), "{listed}");
+    assert_eq!(server.run(["delete-consumer", "mailer"]).status, 0);
+    assert_eq!(server.run(["consumers"]).stdout, "");
+    let again = server.run(["delete-consumer", "mailer"]);
+    assert!(
+        again.stderr.contains("there is no consumer mailer"),
+        "{}",
+        again.stderr
+    );
+    assert_eq!(tail("1"), first.lines().next().unwrap().to_owned() + "\n");
+}

@@ -14,6 +14,8 @@ use crate::wire::{FeedPart, ReceivedCommit};
 pub(crate) struct Assembly {
     /// Where a subscription has to begin to go on from here.
     from: From,
+    /// The server keeps the position, and says where it goes on; it may go back.
+    of_consumer: bool,
     /// The last sequence that was shown; older commits are repetitions.
     shown: Sequence,
     /// Documents of a snapshot that is not complete; `None`: taken back.
@@ -48,13 +50,14 @@ impl Extent {
 }
 
 impl Assembly {
-    pub(crate) fn new(from: From) -> Assembly {
+    pub(crate) fn new(from: From, of_consumer: bool) -> Assembly {
         let token = match &from {
             From::Token(token) => Some(token.clone()),
             _ => None,
         };
         Assembly {
             from,
+            of_consumer,
             shown: Sequence::ZERO,
             documents: BTreeMap::new(),
             extent: Extent::Whole,
@@ -67,6 +70,12 @@ impl Assembly {
     /// Where a subscription has to begin to go on from here.
     pub(crate) fn from(&self) -> &From {
         &self.from
+    }
+
+    fn go_on_after(&mut self, token: ResumeToken) {
+        if !self.of_consumer {
+            self.from = From::Token(token);
+        }
     }
 
     /// The position of what was handed out last.
@@ -87,7 +96,7 @@ impl Assembly {
     pub(crate) fn interrupt(&mut self, ended_at: Option<ResumeToken>) {
         self.unfinished = None;
         if let Some(token) = ended_at {
-            self.from = From::Token(token);
+            self.go_on_after(token);
         }
     }
 
@@ -132,19 +141,19 @@ impl Assembly {
                     self.documents.insert(path, None);
                 }
                 if let Some(token) = token {
-                    self.from = From::Token(token);
+                    self.go_on_after(token);
                 }
             }
             FeedPart::Current { seq, token } => {
                 self.shown = seq;
-                self.from = From::Token(token.clone());
+                self.go_on_after(token.clone());
                 let event = self.snapshot(seq, token);
                 self.ready.push_back(event);
             }
             FeedPart::Changes { commits, token } => self.changes(commits, token),
             FeedPart::Checkpoint { seq, token } => {
                 self.shown = self.shown.max(seq);
-                self.from = From::Token(token.clone());
+                self.go_on_after(token.clone());
                 self.ready.push_back(ChangeEvent::Checkpoint { seq, token });
             }
             FeedPart::Reset { reason, known } => self.reset(reason, Extent::of(known)),
@@ -177,6 +186,11 @@ impl Assembly {
 
     fn subscribed(&mut self, how: How, seq: Sequence, token: Option<ResumeToken>) {
         self.unfinished = None;
+        if self.of_consumer {
+            // What is not acknowledged comes again, from here on; what was handed out is gone.
+            self.ready.clear();
+            self.shown = seq;
+        }
         match how {
             How::Live | How::Resumed => self.shown = self.shown.max(seq),
             // A token of a place inside a snapshot goes on with the same one; else it is new.
@@ -187,7 +201,7 @@ impl Assembly {
             if self.ready.is_empty() {
                 self.token = Some(token.clone());
             }
-            self.from = From::Token(token);
+            self.go_on_after(token);
         }
     }
 
@@ -221,7 +235,7 @@ impl Assembly {
             }
         }
         if let Some(token) = token {
-            self.from = From::Token(token);
+            self.go_on_after(token);
         }
     }
 }

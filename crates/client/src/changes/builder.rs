@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wellspring_types::consumer::{ConsumerName, Consuming};
 use wellspring_types::feed::{From, Known, SubscribeRequest, View};
 use wellspring_types::limits::CHECKPOINT_INTERVAL_MS;
 use wellspring_types::{CollectionSet, Filter, ResumeToken, Select, Timestamp};
 
+use super::consumer::Consumer;
 use super::stream::Changes;
 use crate::connection::Link;
 use crate::error::ChangesError;
@@ -26,6 +28,7 @@ impl ChangesBuilder {
             view: View::default(),
             from: From::Now,
             known: None,
+            consumer: None,
             conflate: false,
             end_on_gap: false,
             checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,
@@ -115,6 +118,15 @@ impl ChangesBuilder {
         self
     }
 
+    /// Takes part in a consumer: a subscription with a name, whose position the server keeps. It is
+    /// made, for these changes, where there is none; where it begins counts only then.
+    pub fn consumer(self, name: ConsumerName) -> ConsumerBuilder {
+        ConsumerBuilder {
+            changes: self,
+            consuming: Consuming::new(name),
+        }
+    }
+
     /// Subscribes, and waits until the server has pinned the position: what is committed after
     /// this returns, the stream shows.
     ///
@@ -130,5 +142,42 @@ impl ChangesBuilder {
             Ok(established) => established.map(|()| changes),
             Err(_elapsed) => Err(ChangesError::TimedOut { after }),
         }
+    }
+}
+
+/// A request to take part in a consumer, from [`ChangesBuilder::consumer`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `subscribe`"]
+pub struct ConsumerBuilder {
+    changes: ChangesBuilder,
+    consuming: Consuming,
+}
+
+impl ConsumerBuilder {
+    /// Commits that may be sent and not acknowledged, 1 to 10,000; then the server waits. 1,000
+    /// unless told otherwise.
+    pub fn unacked_max(mut self, commits: u32) -> Self {
+        self.consuming.unacked_max = commits;
+        self
+    }
+
+    /// The longest time without an acknowledgement while any is due, 1 s to 1 h; then what is due
+    /// is given to others. 30 s unless told otherwise.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.consuming.ack_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self
+    }
+
+    /// Takes part, and waits until the server has accepted it.
+    ///
+    /// # Errors
+    /// If the server refuses, or there is no answer within the client's request timeout.
+    /// `precondition_failed`: the consumer was made for other changes.
+    pub async fn subscribe(self) -> Result<Consumer, ChangesError> {
+        let mut builder = self.changes;
+        builder.request.consumer = Some(self.consuming);
+        // The server keeps the position: a gap is not for the client to bridge.
+        builder.request.end_on_gap = true;
+        Ok(Consumer::new(builder.subscribe().await?))
     }
 }

@@ -55,7 +55,7 @@ struct Subscription {
 impl Changes {
     pub(crate) fn new(link: Arc<Link>, request: SubscribeRequest) -> Changes {
         Changes {
-            assembly: Assembly::new(request.from.clone()),
+            assembly: Assembly::new(request.from.clone(), request.consumer.is_some()),
             backoff: Backoff::new(link.options.backoff),
             link,
             request,
@@ -104,6 +104,10 @@ impl Changes {
     /// see [`crate::ChangesBuilder::known`]. It counts until the feed shows something more.
     pub fn set_known(&mut self, known: Known) {
         self.request.known = Some(known);
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
     }
 
     /// The same as a [`Stream`].

@@ -1,5 +1,6 @@
 //! The database: a cheap handle over the threads and the state that they share.
 
+mod consumers;
 #[cfg(test)]
 mod fault_tests;
 mod floors;
@@ -21,6 +22,7 @@ use wellspring_types::write::{CommitRequest, CommitResult, Read};
 use wellspring_types::{Epoch, Sequence, limits};
 
 use crate::commit::{Commit, CommitError};
+use crate::consumers::Consumers;
 use crate::executor::Job;
 use crate::feed::{FeedSources, Ring, SubscribeError, Subscription, matches, subscribe};
 use crate::health::{Condition, Health, ReadOnlyReason};
@@ -43,6 +45,7 @@ pub struct Database {
 struct Inner {
     read: Sources,
     feed: Arc<FeedSources>,
+    consumers: Arc<Consumers>,
     pipeline: Arc<Pipeline>,
     ring: Arc<Ring>,
     writer_counters: Arc<WriterCounters>,
@@ -132,7 +135,7 @@ impl Database {
     /// Must be called, and the subscription used, inside a Tokio runtime.
     ///
     /// # Errors
-    /// If the request is not valid.
+    /// If the request is not valid, or is of a consumer: see [`Database::consume`].
     pub fn subscribe(&self, request: SubscribeRequest) -> Result<Subscription, SubscribeError> {
         self.subscribe_for(Subscriber::default(), request)
     }

@@ -13,12 +13,13 @@ use wellspring_types::Sequence;
 use super::{CloseError, Database, Inner};
 use crate::apply::{ApplyQueue, ApplyWorker, MutationLedger};
 use crate::collections::Collections;
+use crate::consumers::Consumers;
 use crate::executor::{Patience, Turn, Worker, Working, caught};
 use crate::feed::{FeedSources, Hub, HubWorker, Passes, PassesWorker, Ring};
 use crate::floors::Floors;
 use crate::health::{Condition, ReadOnlyReason};
 use crate::keeper::{Keeper, KeeperParts, KeeperStop, KeeperWorker, Kept};
-use crate::open::{Lock, MetaFile, OpenError, Opened};
+use crate::open::{Lock, MetaFile, OpenError, Opened, random};
 use crate::options::Options;
 use crate::pipeline::{self, Commands, Memory, Mutations, Pipeline, Reserve, Writer, WriterParts};
 use crate::read::{Bounds, Sources};
@@ -71,6 +72,8 @@ impl Running {
 
 /// What the workers share.
 struct Parts {
+    /// A random number of this opening.
+    opening: u32,
     read: Sources,
     pipeline: Arc<Pipeline>,
     meta: MetaFile,
@@ -118,6 +121,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
     let (hub, tracker) = (Arc::new(Hub::new(head)), Arc::new(Tracker::default()));
     let passes = Passes::new(Arc::clone(&hub), read.clone(), Arc::clone(&tracker));
     let parts = Parts {
+        opening: u32::from_le_bytes(random(&*options.file_system)?),
         read,
         pipeline: Arc::new(pipeline),
         meta: opened.meta,
@@ -167,9 +171,17 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
 
 impl Parts {
     fn into_inner(self, kept: watch::Receiver<Kept>, running: Running) -> Inner {
+        let feed = self.feed_sources();
+        let consumers = Consumers::new(
+            Arc::clone(&feed),
+            Arc::clone(&self.pipeline),
+            Arc::clone(&self.options.clock),
+            self.opening,
+        );
         Inner {
             reserve: self.reserve(),
-            feed: self.feed_sources(),
+            feed,
+            consumers: Arc::new(consumers),
             bounds: Bounds {
                 scan_ms_max: self.options.query_scan_ms_max,
                 changed_bytes_max: self.options.exact_read_bytes_max,

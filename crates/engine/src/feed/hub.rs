@@ -33,6 +33,8 @@ pub(crate) struct Hub {
     released: Condvar,
     handed_out: watch::Sender<Sequence>,
     next_id: AtomicU64,
+    /// The highest floor of anything that is about to be moved.
+    announced: AtomicU64,
 }
 
 #[derive(Default)]
@@ -103,6 +105,7 @@ impl Hub {
             released: Condvar::new(),
             handed_out: watch::Sender::new(visible),
             next_id: AtomicU64::new(0),
+            announced: AtomicU64::new(0),
         }
     }
 
@@ -234,6 +237,9 @@ impl Hub {
     /// these moves of floors concern, before they are made.
     pub(crate) fn checkpoint_before(&self, moves: &[FloorMove]) {
         let mut to_wake = Vec::new();
+        let highest = moves.iter().map(|one| one.through).max();
+        self.announced
+            .fetch_max(highest.unwrap_or_default().0, Ordering::Relaxed);
         let live = self.live.lock();
         for one in moves {
             let collection = one.collection.as_ref();
@@ -246,6 +252,12 @@ impl Hub {
         for queue in to_wake {
             queue.wake();
         }
+    }
+
+    /// The highest floor of anything that was announced: positions up to it are about to be of no
+    /// use to whoever comes back.
+    pub(crate) fn announced(&self) -> Sequence {
+        Sequence(self.announced.load(Ordering::Relaxed))
     }
 
     /// Ends every live subscription.

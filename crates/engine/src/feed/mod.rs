@@ -49,6 +49,9 @@ pub enum SubscribeError {
         /// Why.
         reason: ResetReason,
     },
+    /// It is of a consumer, which is asked for otherwise.
+    #[error("a consumer's changes are consumed, not subscribed to")]
+    OfConsumer,
     /// What is known is of no use to where it begins.
     #[error("known goes with a beginning at a snapshot, a token or a time")]
     KnownUnused,

@@ -171,7 +171,7 @@ impl MetaFile {
     }
 }
 
-fn random<const N: usize>(file_system: &dyn FileSystem) -> Result<[u8; N], OpenError> {
+pub(crate) fn random<const N: usize>(file_system: &dyn FileSystem) -> Result<[u8; N], OpenError> {
     let mut bytes = [0; N];
     let filled = file_system.random(&mut bytes);
     filled.map_err(|_unavailable| OpenError::Random)?;

@@ -30,6 +30,7 @@ pub(crate) fn of_token(
     let at = match opened.place {
         // What a snapshot has sent so far is as of its pin.
         Place::Position(at) | Place::InSnapshot { pin: at, .. } => at,
+        Place::InConsumer { .. } => return Err(TokenError::OfConsumer),
         Place::InQuery { .. } | Place::InHistory { .. } | Place::InCollections { .. } => {
             return Err(TokenError::WrongKind);
         }

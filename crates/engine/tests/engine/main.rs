@@ -13,6 +13,7 @@ mod backups;
 mod collections;
 mod commits;
 mod conflate;
+mod consumers;
 mod faults;
 mod feeds;
 mod filters;

@@ -95,7 +95,7 @@ error_table! {
     LimitExceeded "limit_exceeded" Some(429), ResourceExhausted, Never, None,
         "A fixed limit is reached, such as subscriptions of a connection.";
     Slow "slow" None, ResourceExhausted, Now, Some(4409),
-        "The client reads too slowly; only in streams.";
+        "The client reads or acknowledges too slowly; only in streams.";
     Overloaded "overloaded" Some(503), Unavailable, Backoff, None,
         "The server has too much to do.";
     Unavailable "unavailable" Some(503), Unavailable, Backoff, Some(4500),

@@ -1817,6 +1817,16 @@ pub struct SubscribeRequest {
     /// Instead of `collection`: several collections, or patterns of them (`rooms/*/messages`, `**`).
     #[prost(string, repeated, tag = "12")]
     pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The consumer to take part in, which keeps the position; empty: none.
+    #[prost(string, tag = "13")]
+    pub consumer: ::prost::alloc::string::String,
+    /// With `consumer`: commits that may be sent and not acknowledged, 1 to 10000; 0: 1000.
+    #[prost(uint32, tag = "14")]
+    pub unacked_max: u32,
+    /// With `consumer`: the longest time without an acknowledgement while any is due, in milliseconds,
+    /// 1000 to 3600000; 0: 30000.
+    #[prost(uint32, tag = "15")]
+    pub ack_timeout_ms: u32,
 }
 impl ::prost::Name for SubscribeRequest {
     const NAME: &'static str = "SubscribeRequest";
@@ -2604,6 +2614,624 @@ pub mod changes_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "wellspring.v1.Changes";
     impl<T> tonic::server::NamedService for ChangesServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Acknowledges what a subscription was sent.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcknowledgeRequest {
+    /// The token of a message of a consumer's subscription.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for AcknowledgeRequest {
+    const NAME: &'static str = "AcknowledgeRequest";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.AcknowledgeRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.AcknowledgeRequest".into()
+    }
+}
+/// It is on disk.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AcknowledgeResponse {
+    /// The sequence through which it is acknowledged.
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+}
+impl ::prost::Name for AcknowledgeResponse {
+    const NAME: &'static str = "AcknowledgeResponse";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.AcknowledgeResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.AcknowledgeResponse".into()
+    }
+}
+/// Asks for a page of the consumers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListConsumersRequest {
+    /// Consumers in a page, at most 1000; 0: 100.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+    /// The `cursor` of the page before; empty for the first page.
+    #[prost(string, tag = "2")]
+    pub cursor: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListConsumersRequest {
+    const NAME: &'static str = "ListConsumersRequest";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.ListConsumersRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.ListConsumersRequest".into()
+    }
+}
+/// Consumers.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListConsumersResponse {
+    /// The consumers, by the bytes of their names.
+    #[prost(message, repeated, tag = "1")]
+    pub consumers: ::prost::alloc::vec::Vec<Consumer>,
+    /// Those that were there as of this sequence.
+    #[prost(uint64, tag = "2")]
+    pub seq: u64,
+    /// Gives the next page; empty on the last.
+    #[prost(string, tag = "3")]
+    pub cursor: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ListConsumersResponse {
+    const NAME: &'static str = "ListConsumersResponse";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.ListConsumersResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.ListConsumersResponse".into()
+    }
+}
+/// A consumer as it is now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Consumer {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Whose changes it is sent: collections, or patterns of them.
+    #[prost(string, repeated, tag = "2")]
+    pub collections: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The filter that documents must match, as JSON text; absent: all of them.
+    #[prost(message, optional, tag = "3")]
+    pub r#where: ::core::option::Option<Content>,
+    /// Fields that are wanted, dotted or as JSON Pointers; none: all of them.
+    #[prost(string, repeated, tag = "4")]
+    pub select: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether changes carry the data as it was before.
+    #[prost(bool, tag = "5")]
+    pub old: bool,
+    /// Whether updates carry the difference as a merge patch (RFC 7396).
+    #[prost(bool, tag = "6")]
+    pub patch: bool,
+    /// Everything up to here is acknowledged, or was not for it.
+    #[prost(uint64, tag = "7")]
+    pub seq: u64,
+    /// A resume token for that position.
+    #[prost(string, tag = "8")]
+    pub token: ::prost::alloc::string::String,
+    /// Subscriptions that take part in it now.
+    #[prost(uint32, tag = "9")]
+    pub subscriptions: u32,
+    /// Commits that they were sent and have not acknowledged.
+    #[prost(uint64, tag = "10")]
+    pub unacked: u64,
+}
+impl ::prost::Name for Consumer {
+    const NAME: &'static str = "Consumer";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.Consumer".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.Consumer".into()
+    }
+}
+/// Asks for a consumer to be deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteConsumerRequest {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DeleteConsumerRequest {
+    const NAME: &'static str = "DeleteConsumerRequest";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.DeleteConsumerRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.DeleteConsumerRequest".into()
+    }
+}
+/// It is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeleteConsumerResponse {
+    /// By the commit of this sequence.
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+}
+impl ::prost::Name for DeleteConsumerResponse {
+    const NAME: &'static str = "DeleteConsumerResponse";
+    const PACKAGE: &'static str = "wellspring.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "wellspring.v1.DeleteConsumerResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/wellspring.v1.DeleteConsumerResponse".into()
+    }
+}
+/// Generated client implementations.
+pub mod consumers_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Acknowledges what consumers were sent, and says which there are. `Changes.Subscribe` with
+    /// `consumer` takes part in one.
+    #[derive(Debug, Clone)]
+    pub struct ConsumersClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ConsumersClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ConsumersClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ConsumersClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ConsumersClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Acknowledges everything that a consumer's subscription was sent up to a token; `not_found` if
+        /// that subscription has ended.
+        pub async fn acknowledge(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AcknowledgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::strict::StrictCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wellspring.v1.Consumers/Acknowledge",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wellspring.v1.Consumers", "Acknowledge"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Gives a page of the consumers, by their names.
+        pub async fn list_consumers(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListConsumersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConsumersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::strict::StrictCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wellspring.v1.Consumers/ListConsumers",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wellspring.v1.Consumers", "ListConsumers"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes a consumer; its subscriptions end. `not_found` if there is none.
+        pub async fn delete_consumer(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeleteConsumerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteConsumerResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::strict::StrictCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/wellspring.v1.Consumers/DeleteConsumer",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("wellspring.v1.Consumers", "DeleteConsumer"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod consumers_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ConsumersServer.
+    #[async_trait]
+    pub trait Consumers: std::marker::Send + std::marker::Sync + 'static {
+        /// Acknowledges everything that a consumer's subscription was sent up to a token; `not_found` if
+        /// that subscription has ended.
+        async fn acknowledge(
+            &self,
+            request: tonic::Request<super::AcknowledgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        >;
+        /// Gives a page of the consumers, by their names.
+        async fn list_consumers(
+            &self,
+            request: tonic::Request<super::ListConsumersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListConsumersResponse>,
+            tonic::Status,
+        >;
+        /// Deletes a consumer; its subscriptions end. `not_found` if there is none.
+        async fn delete_consumer(
+            &self,
+            request: tonic::Request<super::DeleteConsumerRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeleteConsumerResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Acknowledges what consumers were sent, and says which there are. `Changes.Subscribe` with
+    /// `consumer` takes part in one.
+    #[derive(Debug)]
+    pub struct ConsumersServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ConsumersServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ConsumersServer<T>
+    where
+        T: Consumers,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/wellspring.v1.Consumers/Acknowledge" => {
+                    #[allow(non_camel_case_types)]
+                    struct AcknowledgeSvc<T: Consumers>(pub Arc<T>);
+                    impl<
+                        T: Consumers,
+                    > tonic::server::UnaryService<super::AcknowledgeRequest>
+                    for AcknowledgeSvc<T> {
+                        type Response = super::AcknowledgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AcknowledgeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consumers>::acknowledge(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AcknowledgeSvc(inner);
+                        let codec = crate::strict::StrictCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wellspring.v1.Consumers/ListConsumers" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListConsumersSvc<T: Consumers>(pub Arc<T>);
+                    impl<
+                        T: Consumers,
+                    > tonic::server::UnaryService<super::ListConsumersRequest>
+                    for ListConsumersSvc<T> {
+                        type Response = super::ListConsumersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListConsumersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consumers>::list_consumers(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListConsumersSvc(inner);
+                        let codec = crate::strict::StrictCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/wellspring.v1.Consumers/DeleteConsumer" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeleteConsumerSvc<T: Consumers>(pub Arc<T>);
+                    impl<
+                        T: Consumers,
+                    > tonic::server::UnaryService<super::DeleteConsumerRequest>
+                    for DeleteConsumerSvc<T> {
+                        type Response = super::DeleteConsumerResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeleteConsumerRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Consumers>::delete_consumer(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeleteConsumerSvc(inner);
+                        let codec = crate::strict::StrictCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ConsumersServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "wellspring.v1.Consumers";
+    impl<T> tonic::server::NamedService for ConsumersServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

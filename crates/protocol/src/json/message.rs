@@ -9,6 +9,7 @@ use wellspring_types::write::CommitRequest;
 use wellspring_types::{Value, json};
 
 use super::commit::read_commit;
+use super::consumers::ConsumerRequest;
 use super::fields::{Fields, clip};
 use super::query::{read_collections, read_get, read_history, read_query};
 use super::recover;
@@ -55,6 +56,13 @@ pub enum ClientMessage {
         id: String,
         /// What is asked for.
         query: CollectionsQuery,
+    },
+    /// Asks something of consumers.
+    Consumers {
+        /// The request's id.
+        id: String,
+        /// What is asked for.
+        request: ConsumerRequest,
     },
     /// Asks for the changes of a collection.
     Subscribe {
@@ -151,6 +159,9 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
                 query: read_collections(fields)?,
             })
         }
+        "ack" => of_consumers("ack", fields),
+        "consumers" => of_consumers("consumers", fields),
+        "delete_consumer" => of_consumers("delete_consumer", fields),
         "subscribe" => {
             let (id, fields) = take_id(fields.called("subscribe"))?;
             Ok(ClientMessage::Subscribe {
@@ -164,18 +175,19 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             Ok(ClientMessage::Unsubscribe { id })
         }
         "ping" => read_ping(fields.called("ping")),
-        "auth" => Err(refuse_with_text(
-            fields.called("auth"),
-            "auth",
-            "access_token",
-        )),
-        "ack" => Err(refuse_with_text(fields.called("ack"), "ack", "token")),
+        "auth" => Err(refuse_auth(fields.called("auth"))),
         other => Err(WireError::invalid_argument(format!(
             "there is no message of type {:?}",
             clip(other)
         ))
         .detail("field", "type")),
     }
+}
+
+fn of_consumers(kind: &'static str, fields: Fields) -> Result<ClientMessage, WireError> {
+    let (id, fields) = take_id(fields.called(kind))?;
+    let request = ConsumerRequest::read(kind, fields)?;
+    Ok(ClientMessage::Consumers { id, request })
 }
 
 /// Takes the id of a message that must have one.
@@ -214,14 +226,13 @@ fn read_ping(mut fields: Fields) -> Result<ClientMessage, WireError> {
     Ok(ClientMessage::Ping { n })
 }
 
-/// The error for a message of an id and one text that is not implemented yet, or what is wrong
-/// with it.
-fn refuse_with_text(fields: Fields, feature: &str, name: &str) -> WireError {
+/// The error for a message that is not implemented yet, or what is wrong with it.
+fn refuse_auth(fields: Fields) -> WireError {
     let check = || {
         let (_id, mut fields) = take_id(fields)?;
-        let text = fields.string(name)?;
-        fields.required(name, text)?;
+        let text = fields.string("access_token")?;
+        fields.required("access_token", text)?;
         fields.finish()
     };
-    check().err().unwrap_or_else(|| request::not_yet(feature))
+    check().err().unwrap_or_else(|| request::not_yet("auth"))
 }

@@ -2,6 +2,7 @@
 //! the mirror of both.
 
 pub mod client;
+pub mod consumers;
 pub mod feed;
 pub mod reply;
 

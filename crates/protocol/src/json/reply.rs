@@ -185,6 +185,12 @@ pub fn page_body(page: &Page) -> String {
     out
 }
 
+/// The body that says over HTTP that something is done, and as of which sequence.
+#[must_use]
+pub fn done_body(seq: Sequence) -> String {
+    format!("{{\"seq\":{seq}}}")
+}
+
 /// The body that answers for a document's history over HTTP.
 #[must_use]
 pub fn history_body(page: &HistoryPage) -> String {

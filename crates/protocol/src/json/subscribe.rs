@@ -33,6 +33,9 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
         .transpose()?;
     let end_on_gap = fields.flag("end_on_gap")?.unwrap_or_default();
     let interval_ms = fields.integer("checkpoint_interval_ms")?;
+    let consumer = fields.string("consumer")?;
+    let unacked_max = fields.integer("unacked_max")?;
+    let ack_timeout_ms = fields.integer("ack_timeout_ms")?;
     fields.finish()?;
     Ok(SubscribeRequest {
         collections,
@@ -44,6 +47,7 @@ pub(super) fn read_subscribe(mut fields: Fields) -> Result<SubscribeRequest, Wir
         },
         from: from.unwrap_or_default(),
         known,
+        consumer: request::consuming(consumer.as_deref(), unacked_max, ack_timeout_ms)?,
         conflate,
         end_on_gap,
         checkpoint_interval_ms: request::checkpoint_interval_ms(interval_ms)?,

@@ -1,10 +1,13 @@
 //! Reads and subscriptions of protobuf as the words of the domain.
 
+use wellspring_types::consumer::{ConsumerName, ConsumersQuery};
 use wellspring_types::feed::{SubscribeRequest, View};
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
-use wellspring_types::{At, CollectionSet, Filter, Select, Sequence, Timestamp, Value};
+use wellspring_types::{
+    At, CollectionSet, Filter, ResumeToken, Select, Sequence, Timestamp, Value,
+};
 
 use super::generated::{self as pb, at, from};
 use super::struct_form::read_object;
@@ -44,6 +47,33 @@ impl TryFrom<pb::ListCollectionsRequest> for CollectionsQuery {
             limit: limit(request.limit)?,
             cursor: unless_empty(request.cursor),
         })
+    }
+}
+
+impl TryFrom<pb::ListConsumersRequest> for ConsumersQuery {
+    type Error = WireError;
+
+    fn try_from(request: pb::ListConsumersRequest) -> Result<ConsumersQuery, WireError> {
+        Ok(ConsumersQuery {
+            limit: limit(request.limit)?,
+            cursor: unless_empty(request.cursor),
+        })
+    }
+}
+
+impl TryFrom<pb::DeleteConsumerRequest> for ConsumerName {
+    type Error = WireError;
+
+    fn try_from(request: pb::DeleteConsumerRequest) -> Result<ConsumerName, WireError> {
+        request::consumer_name(&request.name)
+    }
+}
+
+impl TryFrom<pb::AcknowledgeRequest> for ResumeToken {
+    type Error = WireError;
+
+    fn try_from(request: pb::AcknowledgeRequest) -> Result<ResumeToken, WireError> {
+        request::token(&request.token)
     }
 }
 
@@ -99,6 +129,11 @@ impl TryFrom<pb::SubscribeRequest> for SubscribeRequest {
                 patch: request.patch,
             },
             from: request.from.map(position).transpose()?.unwrap_or_default(),
+            consumer: request::consuming(
+                unless_empty(request.consumer).as_deref(),
+                unless_zero(u64::from(request.unacked_max)),
+                unless_zero(u64::from(request.ack_timeout_ms)),
+            )?,
             conflate: request.conflate,
             end_on_gap: request.end_on_gap,
             checkpoint_interval_ms: request::checkpoint_interval_ms(unless_zero(interval_ms))?,

@@ -1,12 +1,13 @@
 //! Responses of protobuf from the words of the domain.
 
 use prost::Message;
+use wellspring_types::consumer::{ConsumerState, ConsumersPage};
 use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::limits::MESSAGE_BYTES_MAX;
 use wellspring_types::listing::CollectionsPage;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
-use wellspring_types::{Document, Sequence, Timestamp};
+use wellspring_types::{Document, Select, Sequence, Timestamp};
 
 use super::feed::op_value;
 use super::generated as pb;
@@ -163,6 +164,41 @@ impl From<CollectionsPage> for pb::ListCollectionsResponse {
             seq: page.seq.0,
             cursor: page.cursor.unwrap_or_default(),
         }
+    }
+}
+
+impl From<ConsumersPage> for pb::ListConsumersResponse {
+    fn from(page: ConsumersPage) -> pb::ListConsumersResponse {
+        pb::ListConsumersResponse {
+            consumers: page.consumers.iter().map(consumer_value).collect(),
+            seq: page.seq.0,
+            cursor: page.cursor.unwrap_or_default(),
+        }
+    }
+}
+
+fn consumer_value(consumer: &ConsumerState) -> pb::Consumer {
+    let view = &consumer.view;
+    let filter = view.filter.as_ref();
+    let select = view.select.as_ref().map_or(&[][..], Select::fields);
+    let collections = consumer.collections.texts();
+    pb::Consumer {
+        name: consumer.name.as_str().to_owned(),
+        collections: collections.into_iter().map(str::to_owned).collect(),
+        r#where: filter.map(|filter| pb::Content {
+            form: Some(pb::content::Form::Json(filter.canonical().to_owned())),
+            ..pb::Content::default()
+        }),
+        select: select
+            .iter()
+            .map(|field| field.as_str().to_owned())
+            .collect(),
+        old: view.old,
+        patch: view.patch,
+        seq: consumer.position.0,
+        token: consumer.token.as_str().to_owned(),
+        subscriptions: consumer.subscriptions,
+        unacked: consumer.unacked,
     }
 }
 

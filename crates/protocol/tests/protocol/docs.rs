@@ -1,14 +1,17 @@
-//! `docs/protocol.md` says what the code does: its examples are read by the parsers, its tables
+//! `docs/protocol.md` and `docs/consumers.md` say what the code does: its examples are read by the parsers, its tables
 //! are the code's.
 
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_protocol::json::client::{self, Answer, ServerMessage};
-use wellspring_protocol::json::{ClientMessage, parse_commit, parse_query, reply};
+use wellspring_protocol::json::{ClientMessage, consumers, parse_commit, parse_query, reply};
 use wellspring_types::{Filter, limits};
 
+/// The protocol, all pages of it.
 fn reference() -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocol.md");
-    std::fs::read_to_string(path).unwrap()
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+    let pages = ["protocol.md", "consumers.md"];
+    let pages = pages.map(|page| std::fs::read_to_string(format!("{docs}/{page}")).unwrap());
+    pages.concat()
 }
 
 /// The lines of the blocks that begin with three backticks and `info`.
@@ -94,6 +97,12 @@ fn bodies_are_those_of_http() {
     for text in examples("json collections") {
         match answer(&text) {
             Answer::Collections(page) => assert_eq!(reply::collections_body(&page), text),
+            other => panic!("{other:?}"),
+        }
+    }
+    for text in examples("json consumers") {
+        match answer(&text) {
+            Answer::Consumers(page) => assert_eq!(consumers::body(&page), text),
             other => panic!("{other:?}"),
         }
     }
@@ -187,6 +196,23 @@ fn the_table_of_errors_is_the_codes() {
     assert_eq!(found, expected, "\n{}\n", expected.join("\n"));
 }
 
+fn limits_of_consumers() -> [String; 2] {
+    let due = "commits that a consumer's subscription was sent and has not acknowledged";
+    let sharing = "subscriptions that share a consumer's work";
+    [
+        format!("| {due} | {} |", limits::UNACKED_MAX),
+        format!("| {sharing} | {} |", limits::CONSUMER_SLOTS),
+    ]
+}
+
+#[test]
+fn the_table_of_limits_has_those_of_consumers() {
+    let rows = rows("| limit | value |");
+    for limit in limits_of_consumers() {
+        assert!(rows.contains(&limit), "{limit}");
+    }
+}
+
 #[test]
 fn the_table_of_limits_is_the_limits() {
     let bytes = |bytes: usize| match bytes {
@@ -255,6 +281,7 @@ fn the_table_of_limits_is_the_limits() {
     ];
     assert_eq!(limits::REQUEST_ID_BYTES_MAX, limits::MUTATION_ID_BYTES_MAX);
     let expected = expected.map(|(limit, value)| format!("| {limit} | {value} |"));
-    let found = rows("| limit | value |");
+    let mut found = rows("| limit | value |");
+    found.retain(|row| !limits_of_consumers().contains(row));
     assert_eq!(found, expected, "\n{}\n", expected.join("\n"));
 }

@@ -154,6 +154,7 @@ fn subscribe_and_its_end() {
         },
         from: From::Snapshot,
         known: None,
+        consumer: None,
         conflate: false,
         end_on_gap: false,
         checkpoint_interval_ms: 25_000,

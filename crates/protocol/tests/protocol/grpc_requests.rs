@@ -3,8 +3,10 @@
 use prost_types::Struct;
 use prost_types::value::Kind;
 use wellspring_protocol::error::{Code, WireError};
+use wellspring_protocol::json::consumers::ConsumerRequest;
 use wellspring_protocol::json::{ClientMessage, parse_commit, parse_query};
 use wellspring_protocol::pb::{self, at, content, elements, from, transform};
+use wellspring_types::consumer::ConsumersQuery;
 use wellspring_types::feed::{Known, SubscribeRequest};
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::listing::CollectionsQuery;
@@ -189,6 +191,17 @@ fn reads_of_the_past_are_the_same_in_both() {
         Ok(ClientMessage::History { query, .. }) => {
             assert_eq!(HistoryQuery::try_from(history), Ok(query));
         }
+        other => panic!("{other:?}"),
+    }
+    let list = pb::ListConsumersRequest {
+        limit: 3,
+        ..Default::default()
+    };
+    match ClientMessage::parse(br#"{"type":"consumers","id":"l","limit":3}"#) {
+        Ok(ClientMessage::Consumers {
+            request: ConsumerRequest::List(query),
+            ..
+        }) => assert_eq!(ConsumersQuery::try_from(list), Ok(query)),
         other => panic!("{other:?}"),
     }
     let list = pb::ListCollectionsRequest {

@@ -269,11 +269,26 @@ fn what_is_not_built_yet_is_unimplemented_once_it_is_well_formed() {
         assert_eq!(error.message, format!("{feature} is not implemented yet"));
     };
     unimplemented(r#"{"type":"auth","id":"x","access_token":"t"}"#, "auth");
-    unimplemented(r#"{"type":"ack","id":"x","token":"t"}"#, "ack");
-    check(r#"{"type":"ack","id":"x"}"#, "ack needs the field token");
     check(
         r#"{"type":"auth","id":"x","access_token":"t","x":1}"#,
         "auth has no field \"x\"",
+    );
+}
+
+#[test]
+fn what_is_asked_of_consumers_is_whole() {
+    check(r#"{"type":"ack","id":"x"}"#, "ack needs the field token");
+    check(
+        r#"{"type":"delete_consumer","id":"x"}"#,
+        "delete_consumer needs the field name",
+    );
+    check(
+        r#"{"type":"delete_consumer","id":"x","name":"a/b"}"#,
+        "a consumer's name is as one segment of a path: \"a/b\" has a slash",
+    );
+    check(
+        r#"{"type":"subscribe","id":"x","collection":"a","unacked_max":3}"#,
+        "unacked_max and ack_timeout_ms go with a consumer",
     );
 }
 

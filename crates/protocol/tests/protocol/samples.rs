@@ -5,7 +5,9 @@ use std::sync::Arc;
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
+use wellspring_protocol::json::consumers::ConsumerRequest;
 use wellspring_protocol::json::{ClientMessage, Hello};
+use wellspring_types::consumer::{ConsumerName, ConsumersQuery, Consuming};
 use wellspring_types::feed::{
     Cause, Change, Encoded, FeedCommit, FeedMessage, From, How, Known, Op, ResetReason,
     SubscribeRequest, View,
@@ -227,6 +229,19 @@ fn any_query() -> impl Strategy<Value = Query> {
     )
 }
 
+fn any_consumer_name() -> impl Strategy<Value = ConsumerName> {
+    "[a-z][a-zé \"-]{0,8}".prop_map(|name| name.parse().unwrap())
+}
+
+fn any_consumer_request() -> impl Strategy<Value = ConsumerRequest> {
+    let page = (1_u32..=1000, option::of(".{0,6}"));
+    prop_oneof![
+        any_token().prop_map(ConsumerRequest::Ack),
+        page.prop_map(|(limit, cursor)| ConsumerRequest::List(ConsumersQuery { limit, cursor })),
+        any_consumer_name().prop_map(ConsumerRequest::Delete),
+    ]
+}
+
 fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
     let from = prop_oneof![
         Just(From::Now),
@@ -255,13 +270,22 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
         CollectionSet::matching(patterns.iter().map(|pattern| pattern.parse().unwrap())).unwrap()
     });
     let collections = prop_oneof![any_collection().prop_map(CollectionSet::from), several];
-    (collections, view, from, flags, 100_u64..=25_000).prop_map(
+    let consumer = option::of((any_consumer_name(), 1_u32..=10_000, 1000_u64..=3_600_000));
+    let consumer = consumer.prop_map(|consumer| {
+        consumer.map(|(name, unacked_max, ack_timeout_ms)| Consuming {
+            name,
+            unacked_max,
+            ack_timeout_ms,
+        })
+    });
+    (collections, view, from, flags, 100_u64..=25_000, consumer).prop_map(
         |(
             collections,
             (filter, select),
             (from, known),
             (old, patch, end_on_gap, conflate),
             interval_ms,
+            consumer,
         )| {
             SubscribeRequest {
                 known: known.filter(|_| collections.only().is_some()),
@@ -273,6 +297,7 @@ fn any_subscribe() -> impl Strategy<Value = SubscribeRequest> {
                     patch,
                 },
                 from,
+                consumer,
                 conflate,
                 end_on_gap,
                 checkpoint_interval_ms: interval_ms,
@@ -320,6 +345,8 @@ pub(crate) fn any_client_message() -> impl Strategy<Value = ClientMessage> {
                     cursor,
                 },
             }),
+        (id(), any_consumer_request())
+            .prop_map(|(id, request)| ClientMessage::Consumers { id, request }),
         (id(), any_query()).prop_map(|(id, query)| ClientMessage::Query { id, query }),
         (id(), any_subscribe()).prop_map(|(id, request)| ClientMessage::Subscribe { id, request }),
         id().prop_map(|id| ClientMessage::Unsubscribe { id }),

@@ -8,8 +8,7 @@ use wellspring_protocol::pb::{ContentForm, SubscribeRequest};
 use super::deadline::Deadline;
 use super::framing::{GrpcFraming, Responses};
 use crate::client::{GRPC, subscriber};
-use crate::errors;
-use crate::session::{Session, Terms, outbox};
+use crate::session::{Feed, Session, Terms, outbox};
 use crate::shared::Shared;
 
 pub(super) struct ChangesService(pub(super) Shared);
@@ -31,14 +30,13 @@ impl Changes for ChangesService {
         let framing = GrpcFraming(ContentForm::of(request.format)?);
         let request = wellspring_types::feed::SubscribeRequest::try_from(request)?;
         let database = self.0.phase.database()?;
-        let subscribed = database.subscribe_for(subscriber, request);
-        let subscription = subscribed.map_err(|error| errors::subscribe(&error))?;
+        let feed = Feed::open(&database, subscriber, request)?;
         let (outbox, taker) = outbox(self.0.outbox_limits());
         let terms = Terms {
             deadline,
             ..self.0.terms(subscriber)
         };
-        let session = Session::new(framing, outbox, database, terms).with(subscription);
+        let session = Session::new(framing, outbox, database, terms).with(feed);
         self.0.tasks.spawn(session.run(stream::empty()));
         Ok(Response::new(Responses(taker)))
     }

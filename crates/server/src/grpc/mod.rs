@@ -1,6 +1,7 @@
 //! gRPC and gRPC-web: the services of `wellspring.v1`, health, and reflection.
 
 mod changes;
+mod consumers;
 mod deadline;
 mod documents;
 mod framing;
@@ -20,6 +21,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use wellspring_protocol::error::WireError;
 use wellspring_protocol::pb::FILE_DESCRIPTOR_SET;
 use wellspring_protocol::pb::changes_server::ChangesServer;
+use wellspring_protocol::pb::consumers_server::ConsumersServer;
 use wellspring_protocol::pb::documents_server::DocumentsServer;
 use wellspring_types::limits::REQUEST_BYTES_MAX;
 
@@ -31,7 +33,12 @@ use crate::shared::Shared;
 const ENCODED_BYTES_MAX: usize = REQUEST_BYTES_MAX;
 
 /// Services whose health clients may ask for; the empty name is the server.
-const SERVICES: [&str; 3] = ["", "wellspring.v1.Documents", "wellspring.v1.Changes"];
+const SERVICES: [&str; 4] = [
+    "",
+    "wellspring.v1.Documents",
+    "wellspring.v1.Changes",
+    "wellspring.v1.Consumers",
+];
 
 type Service = BoxCloneSyncService<Request<Body>, Response, std::convert::Infallible>;
 
@@ -112,8 +119,12 @@ fn routes(shared: &Shared) -> Routes {
     let changes = ChangesServer::new(changes::ChangesService(shared.clone()))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(ENCODED_BYTES_MAX);
+    let consumers = ConsumersServer::new(consumers::ConsumersService(shared.clone()))
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(ENCODED_BYTES_MAX);
     Routes::new(documents)
         .add_service(changes)
+        .add_service(consumers)
         .add_service(health)
         .add_service(reflection().build_v1().expect("valid descriptors"))
         .add_service(reflection().build_v1alpha().expect("valid descriptors"))

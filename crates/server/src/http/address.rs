@@ -71,7 +71,7 @@ pub(super) fn check_escapes(text: &str) -> Result<(), WireError> {
     Ok(())
 }
 
-fn decode_segment(segment: &str) -> Result<String, WireError> {
+pub(super) fn decode_segment(segment: &str) -> Result<String, WireError> {
     check_escapes(segment)?;
     let Ok(decoded) = percent_decode_str(segment).decode_utf8() else {
         return Err(WireError::invalid_argument(format!(

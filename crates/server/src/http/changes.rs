@@ -31,7 +31,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const WAIT_MAX: Duration = Duration::from_secs(55);
 
 /// Parameters of a feed in any form; a page takes `wait`, too.
-const PARAMETERS: [&str; 10] = [
+const PARAMETERS: [&str; 13] = [
     "collections",
     "from",
     "after",
@@ -42,6 +42,9 @@ const PARAMETERS: [&str; 10] = [
     "patch",
     "conflate",
     "known",
+    "consumer",
+    "unacked_max",
+    "ack_timeout_ms",
 ];
 
 /// The form that a client accepts.
@@ -130,6 +133,12 @@ async fn page(shared: &Shared, parts: &Parts) -> Result<Response, Problem> {
     let parameters = Parameters::read(parts.uri.query(), &known)?;
     let wait = wait(parameters.text("wait").unwrap_or("0"))?;
     let mut request = subscribe_request(parts.uri.path(), &parameters)?;
+    if request.consumer.is_some() {
+        let told = "a consumer is for those who stay: take part in it by a stream";
+        return Err(WireError::invalid_argument(told)
+            .detail("parameter", "consumer")
+            .into());
+    }
     request.end_on_gap = true;
     let database = shared.phase.database()?;
     let subscriber = subscriber(POLL, &parts.extensions);
@@ -195,6 +204,11 @@ fn subscribe_request(path: &str, parameters: &Parameters) -> Result<SubscribeReq
         },
         from: from(parameters)?,
         known: None,
+        consumer: request::consuming(
+            parameters.text("consumer"),
+            parameters.parsed("unacked_max")?,
+            parameters.parsed("ack_timeout_ms")?,
+        )?,
         conflate: parameters.switch("conflate")?,
         end_on_gap: false,
         checkpoint_interval_ms: CHECKPOINT_INTERVAL_MS,

@@ -8,6 +8,7 @@ mod admin;
 mod changes;
 mod collections;
 mod commit;
+mod consumers;
 mod documents;
 mod etag;
 mod floors;
@@ -22,7 +23,7 @@ pub(crate) use admin::admin_routes;
 pub(crate) use changes::asks_for_stream;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::shared::Shared;
 use problem::Problem;
@@ -43,6 +44,12 @@ pub(crate) fn client_routes(shared: Shared) -> Router {
         .route("/v1/changes/{*path}", get(changes::get).fallback(only_get))
         .route("/v1/history/{*path}", get(history::get).fallback(only_get))
         .route("/v1/collections", get(collections::get).fallback(only_get))
+        .route("/v1/consumers", get(consumers::get).fallback(only_get))
+        .route(
+            "/v1/consumers/{*name}",
+            delete(consumers::delete).fallback(only_delete),
+        )
+        .route("/v1/ack", post(consumers::ack).fallback(only_post))
         .route("/v1/ws", get(crate::websocket::upgrade).fallback(only_get))
         .merge(health::routes())
         .fallback(|| async { Problem::no_such_path() })
@@ -51,6 +58,10 @@ pub(crate) fn client_routes(shared: Shared) -> Router {
 
 async fn only_get() -> Problem {
     Problem::method_not_allowed("GET, HEAD")
+}
+
+async fn only_delete() -> Problem {
+    Problem::method_not_allowed("DELETE")
 }
 
 async fn only_post() -> Problem {

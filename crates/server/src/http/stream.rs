@@ -18,8 +18,7 @@ use wellspring_types::feed::{FeedMessage, SubscribeRequest};
 
 use super::problem::Problem;
 use crate::client::{self, subscriber};
-use crate::errors;
-use crate::session::{Framed, Framing, STEP_BYTES, Session, Taker, outbox};
+use crate::session::{Feed, Framed, Framing, STEP_BYTES, Session, Taker, outbox};
 use crate::shared::Shared;
 
 /// How long an EventSource waits before it reconnects, in milliseconds, before jitter.
@@ -46,11 +45,9 @@ pub(super) fn open(
 ) -> Result<Response, WireError> {
     let database = shared.phase.database()?;
     let subscriber = subscriber(form.transport(), extensions);
-    let subscription = database
-        .subscribe_for(subscriber, request)
-        .map_err(|error| errors::subscribe(&error))?;
+    let feed = Feed::open(&database, subscriber, request)?;
     let (outbox, taker) = outbox(shared.outbox_limits());
-    let session = Session::new(form, outbox, database, shared.terms(subscriber)).with(subscription);
+    let session = Session::new(form, outbox, database, shared.terms(subscriber)).with(feed);
     shared.tasks.spawn(session.run(stream::empty()));
     let first = match form {
         // A comment at once lets proxies and browsers see that the stream is open.

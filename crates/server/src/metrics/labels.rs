@@ -27,6 +27,10 @@ pub(crate) enum Route {
     History,
     /// Which collections there are.
     Collections,
+    /// Which consumers there are, or the end of one.
+    Consumers,
+    /// An acknowledgement of what a consumer was sent.
+    Ack,
     /// A page of the feed. It may wait for one.
     Poll,
     /// A subscription; served once it is accepted.
@@ -79,9 +83,14 @@ impl Route {
             "/v1/commit" => Route::Commit,
             "/v1/query" => Route::Query,
             "/v1/collections" => Route::Collections,
+            "/v1/ack" => Route::Ack,
+            "/v1/consumers" => Route::Consumers,
+            "/v1/changes" if is_stream => Route::Subscribe,
+            "/v1/changes" => Route::Poll,
             "/v1/ws" => Route::Connect,
             "/healthz" | "/readyz" => Route::Health,
             _ if path.starts_with("/v1/history/") => Route::History,
+            _ if path.starts_with("/v1/consumers/") => Route::Consumers,
             _ if path.starts_with("/v1/changes/") && is_stream => Route::Subscribe,
             _ if path.starts_with("/v1/changes/") => Route::Poll,
             _ => Route::Other,
@@ -101,6 +110,9 @@ impl Route {
             "/wellspring.v1.Documents/Commit" => Route::Commit,
             "/wellspring.v1.Documents/Query" => Route::Query,
             "/wellspring.v1.Changes/Subscribe" => Route::Subscribe,
+            "/wellspring.v1.Consumers/Acknowledge" => Route::Ack,
+            "/wellspring.v1.Consumers/ListConsumers"
+            | "/wellspring.v1.Consumers/DeleteConsumer" => Route::Consumers,
             _ if path.starts_with("/grpc.health.v1.Health/") => Route::Health,
             _ => Route::Other,
         }
@@ -115,6 +127,8 @@ impl Route {
             Route::Query => "query",
             Route::History => "history",
             Route::Collections => "collections",
+            Route::Consumers => "consumers",
+            Route::Ack => "ack",
             Route::Poll => "poll",
             Route::Subscribe => "subscribe",
             Route::Connect => "connect",
@@ -202,7 +216,10 @@ mod tests {
         assert_eq!(route(Method::POST, "/v1/documents/rooms"), Route::Write);
         assert_eq!(route(Method::GET, "/v1/history/rooms/1"), Route::History);
         assert_eq!(route(Method::GET, "/v1/changes/rooms"), Route::Poll);
+        assert_eq!(route(Method::GET, "/v1/changes"), Route::Poll);
         assert_eq!(route(Method::GET, "/v1/collections"), Route::Collections);
+        assert_eq!(route(Method::DELETE, "/v1/consumers/a"), Route::Consumers);
+        assert_eq!(route(Method::POST, "/v1/ack"), Route::Ack);
         assert_eq!(route(Method::GET, "/v1/whatever/else"), Route::Other);
         let stream = Route::of_http(&Method::GET, "/v1/changes/rooms", true);
         assert_eq!(stream, Route::Subscribe);

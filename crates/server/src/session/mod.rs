@@ -2,6 +2,7 @@
 //! how they frame what it sends, and in whether a client can say something on the way.
 
 mod answers;
+mod feed;
 mod framing;
 mod outbox;
 mod subscriptions;
@@ -13,7 +14,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
-use wellspring_engine::{Database, Subscription};
+use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::{Number, Sequence};
@@ -21,6 +22,7 @@ use wellspring_types::{Number, Sequence};
 use crate::metrics::{Outcome, Route, Transport};
 pub(crate) use answers::Answer;
 use answers::HeldAnswers;
+pub(crate) use feed::Feed;
 pub(crate) use framing::{Command, Framed, Framing};
 pub(crate) use outbox::{Limits, Outbox, OutboxError, STEP_BYTES, Taker, outbox};
 use subscriptions::{Subscriptions, Turn};
@@ -113,7 +115,7 @@ impl<F: Framing> Session<F> {
     }
 
     /// With a subscription from the beginning.
-    pub(crate) fn with(mut self, subscription: Subscription) -> Session<F> {
+    pub(crate) fn with(mut self, subscription: Feed) -> Session<F> {
         self.subscriptions.add("".into(), subscription);
         self
     }
@@ -224,11 +226,9 @@ impl<F: Framing> Session<F> {
         let first = message.first_commit();
         let frames = match &message.what {
             Ok(of_feed) => self.framing.feed(&message.id, of_feed),
-            Err(error) => {
-                let why = crate::errors::subscription(error);
+            Err(why) => {
                 self.terms.metrics.told(why.code);
-                self.framing
-                    .ended(&message.id, &why, message.token.as_ref())
+                self.framing.ended(&message.id, why, message.token.as_ref())
             }
         };
         match self.say(frames).await {
@@ -279,7 +279,7 @@ impl<F: Framing> Session<F> {
         }
     }
 
-    fn subscribe(&self, id: &str, request: SubscribeRequest) -> Result<Subscription, WireError> {
+    fn subscribe(&self, id: &str, request: SubscribeRequest) -> Result<Feed, WireError> {
         if self.subscriptions.has(id) {
             let told = "a subscription with this id is running; it goes on";
             return Err(WireError::invalid_argument(told));
@@ -289,13 +289,11 @@ impl<F: Framing> Session<F> {
             let told = format!("a connection has at most {max} subscriptions");
             return Err(WireError::new(Code::LimitExceeded, told));
         }
-        self.database
-            .subscribe_for(self.terms.subscriber, request)
-            .map_err(|error| crate::errors::subscribe(&error))
+        Feed::open(&self.database, self.terms.subscriber, request)
     }
 
     /// Only on a WebSocket does a client subscribe within a session.
-    fn count_subscribe(&self, subscribed: &Result<Subscription, WireError>, began: Instant) {
+    fn count_subscribe(&self, subscribed: &Result<Feed, WireError>, began: Instant) {
         let outcome = match subscribed {
             Ok(_) => Outcome::Served,
             Err(why) => Outcome::Failed(why.code),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
-use wellspring_engine::{Subscription, SubscriptionError};
+use wellspring_protocol::error::WireError;
 use wellspring_types::feed::FeedMessage;
 use wellspring_types::{ResumeToken, Sequence};
+
+use super::feed::Feed;
 
 /// Subscriptions by their ids. Each waits for its next message in a future of its own, which is
 /// polled only when it is woken, however many there are.
@@ -33,14 +35,14 @@ struct Live {
 pub(super) struct Turn {
     id: Box<str>,
     generation: u64,
-    subscription: Subscription,
-    what: Option<Result<FeedMessage, SubscriptionError>>,
+    subscription: Feed,
+    what: Option<Result<FeedMessage, WireError>>,
 }
 
 /// What a subscription said.
 pub(super) struct Said {
     pub(super) id: Box<str>,
-    pub(super) what: Result<FeedMessage, SubscriptionError>,
+    pub(super) what: Result<FeedMessage, WireError>,
     /// The last token that it was sent.
     pub(super) token: Option<ResumeToken>,
 }
@@ -68,7 +70,7 @@ impl Subscriptions {
         self.live.contains_key(id)
     }
 
-    pub(super) fn add(&mut self, id: Box<str>, subscription: Subscription) {
+    pub(super) fn add(&mut self, id: Box<str>, subscription: Feed) {
         self.generation += 1;
         let generation = self.generation;
         let recall = Arc::new(Notify::new());

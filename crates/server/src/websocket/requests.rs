@@ -7,12 +7,13 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
-use wellspring_protocol::json::{ClientMessage, RequestError, reply};
+use wellspring_protocol::json::consumers::ConsumerRequest;
+use wellspring_protocol::json::{self, ClientMessage, RequestError, reply};
 
 use super::framing::text;
 use crate::metrics::{Metrics, Outcome, Route, Transport};
 use crate::session::{Answer, Command, Framed};
-use crate::{commits, reads};
+use crate::{commits, consumers, reads};
 
 /// Makes a command of what was received.
 pub(super) fn command(
@@ -106,7 +107,29 @@ fn of_message(message: ClientMessage, database: Database, metrics: Metrics) -> C
             };
             answered(&id, Route::Collections, &metrics, work).await
         })),
+        ClientMessage::Consumers { id, request } => Command::Request(Box::pin(async move {
+            let route = match &request {
+                ConsumerRequest::Ack(_) => Route::Ack,
+                _ => Route::Consumers,
+            };
+            answered(&id, route, &metrics, of_consumers(&id, request, &database)).await
+        })),
     }
+}
+
+async fn of_consumers(
+    id: &str,
+    request: ConsumerRequest,
+    database: &Database,
+) -> Result<Answer<Message>, WireError> {
+    let result = match request {
+        ConsumerRequest::Ack(token) => reply::done(id, consumers::ack(database, &token).await?),
+        ConsumerRequest::Delete(name) => reply::done(id, consumers::delete(database, &name).await?),
+        ConsumerRequest::List(query) => {
+            json::consumers::result(id, &reads::consumers(database, query).await?)
+        }
+    };
+    Ok(done(text(result)))
 }
 
 /// Carries a request out, counts it, and answers it whatever became of it.

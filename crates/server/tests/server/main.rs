@@ -10,6 +10,7 @@
 
 mod admin;
 mod collections;
+mod consumers;
 mod feed;
 mod floors;
 mod grpc;

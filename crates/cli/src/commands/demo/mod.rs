@@ -125,14 +125,16 @@ async fn show(url: &str) -> Result<(), Failure> {
     let mut clock = tokio::time::interval(CHANGE_EVERY);
     loop {
         tokio::select! {
-            event = changes.next() => match event {
-                Some(event) => printer.print(&event?)?,
-                None => return Ok(()),
-            },
-            _ = clock.tick() => {
-                client.commit(CommitRequest::of(vec![sample.change()])).await?;
-            }
+                   event = changes.next() => match event {
+                       Some(event) => {
+        printer.print(&event?)?;
         }
+                       None => return Ok(()),
+                   },
+                   _ = clock.tick() => {
+                       client.commit(CommitRequest::of(vec![sample.change()])).await?;
+                   }
+               }
     }
 }
 

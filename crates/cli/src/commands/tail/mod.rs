@@ -3,8 +3,10 @@
 mod line;
 
 use clap::Args;
-use wellspring_client::{ChangeEvent, Changes};
+use wellspring_client::{ChangeEvent, Changes, Consumer};
+use wellspring_types::consumer::ConsumerName;
 use wellspring_types::feed::From;
+use wellspring_types::limits::UNACKED_DEFAULT;
 use wellspring_types::{CollectionPattern, CollectionSet, FieldPath, Filter, ResumeToken, Select};
 
 use self::line::Style;
@@ -22,7 +24,8 @@ One change a line. On exit the token to go on from is printed on standard error.
   wellspring tail rooms --from snapshot --where '{\"open\":true}'
   wellspring tail rooms --from AZ8sKgA --json
   wellspring tail rooms 'rooms/*/messages'   # both, in their one order
-  wellspring tail '**'                       # everything")]
+  wellspring tail '**'                       # everything
+  wellspring tail orders --consumer mailer   # goes on where it was")]
 pub(crate) struct Tail {
     /// Collections, such as `rooms`, or patterns of them: `*` stands for one segment, as in
     /// `rooms/*/messages`, `**` at the end for all that is below; `**` alone is everything.
@@ -43,6 +46,10 @@ pub(crate) struct Tail {
     /// While behind, show each document's newest state instead of every change.
     #[arg(long)]
     conflate: bool,
+    /// Take part in this consumer: the server keeps the position, what is printed is acknowledged, and
+    /// others with the same consumer have other documents.
+    #[arg(long, value_name = "NAME", conflicts_with = "conflate")]
+    consumer: Option<ConsumerName>,
     /// One JSON object a line: op, path, version, seq, time, data; token on a commit's last line.
     #[arg(long)]
     json: bool,
@@ -83,16 +90,33 @@ impl Tail {
         if self.conflate {
             builder = builder.conflate();
         }
-        let mut changes = builder.subscribe().await?;
         let mut printer = Printer::new(self.style(), self.limit.unwrap_or(u64::MAX));
-        printer.token = changes.token().cloned();
-        let outcome = tokio::select! {
-            outcome = print_all(&mut changes, &mut printer) => outcome,
-            () = stop => Ok(()),
+        let outcome = match self.consumer.clone() {
+            Some(name) => {
+                // No more than is printed: the rest would be for others to wait for.
+                let limit = self.limit.unwrap_or(u64::MAX).max(1);
+                let most = u32::try_from(limit).unwrap_or(u32::MAX);
+                let builder = builder.consumer(name);
+                let builder = builder.unacked_max(most.min(UNACKED_DEFAULT));
+                let mut consumer = builder.subscribe().await?;
+                tokio::select! {
+                    outcome = print_part(&mut consumer, &mut printer) => outcome,
+                    () = stop => Ok(()),
+                }
+            }
+            None => {
+                let mut changes = builder.subscribe().await?;
+                printer.token = changes.token().cloned();
+                let outcome = tokio::select! {
+                    outcome = print_all(&mut changes, &mut printer) => outcome,
+                    () = stop => Ok(()),
+                };
+                if let Some(line) = printer.how_to_go_on() {
+                    tell(line);
+                }
+                outcome
+            }
         };
-        if let Some(line) = printer.how_to_go_on() {
-            tell(line);
-        }
         client.close().await;
         outcome
     }
@@ -110,8 +134,23 @@ impl Tail {
 async fn print_all(changes: &mut Changes, printer: &mut Printer) -> Result<(), Failure> {
     while printer.left > 0 {
         match changes.next().await {
-            Some(event) => printer.print(&event?)?,
+            Some(event) => {
+                printer.print(&event?)?;
+            }
             None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Prints what is for this one of a consumer's changes, and acknowledges what was printed.
+async fn print_part(consumer: &mut Consumer, printer: &mut Printer) -> Result<(), Failure> {
+    while printer.left > 0 {
+        let Some(commit) = consumer.next().await else {
+            break;
+        };
+        if printer.print(&ChangeEvent::Commit(commit?))? {
+            consumer.ack().await?;
         }
     }
     Ok(())
@@ -150,8 +189,8 @@ impl Printer {
         self.output.flush()
     }
 
-    /// Prints what an event has to show.
-    pub(crate) fn print(&mut self, event: &ChangeEvent) -> Result<(), Failure> {
+    /// Prints what an event has to show; false if the limit did not let all of it.
+    pub(crate) fn print(&mut self, event: &ChangeEvent) -> Result<bool, Failure> {
         let mut is_whole = true;
         for line in line::lines(event, self.style) {
             is_whole = self.left > 0;
@@ -167,7 +206,7 @@ impl Printer {
             self.token = Some(token.clone());
             self.after_token = 0;
         }
-        Ok(())
+        Ok(is_whole)
     }
 
     /// How to see what follows. Commits that arrived in one message share its token, so that a

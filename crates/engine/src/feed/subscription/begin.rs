@@ -28,6 +28,9 @@ pub(crate) fn subscribe(
     if request.checkpoint_interval_ms < limits::CHECKPOINT_INTERVAL_MS_MIN {
         return Err(SubscribeError::CheckpointInterval);
     }
+    if request.consumer.is_some() {
+        return Err(SubscribeError::OfConsumer);
+    }
     let known = known::take(&sources, &mut request)?;
     let visible = sources.read.visible.sequence();
     let handed_out = sources.hub.handed_out();
@@ -158,6 +161,7 @@ impl Subscription {
                 let cursor = cursor.ok_or(TokenError::OtherQuery)?;
                 (pin, Some((cursor, extent)))
             }
+            Place::InConsumer { .. } => return Err(TokenError::OfConsumer.into()),
             Place::InQuery { .. } | Place::InHistory { .. } | Place::InCollections { .. } => {
                 return Err(TokenError::WrongKind.into());
             }

@@ -68,6 +68,7 @@ fn is_of_this_history(sources: &FeedSources, token: &ResumeToken) -> Result<bool
     let opened = sources.sealer.open(token.as_str())?;
     let at: Sequence = match opened.place {
         Place::Position(at) | Place::InSnapshot { pin: at, .. } => at,
+        Place::InConsumer { .. } => return Err(TokenError::OfConsumer.into()),
         Place::InQuery { .. } | Place::InHistory { .. } | Place::InCollections { .. } => {
             return Err(TokenError::WrongKind.into());
         }

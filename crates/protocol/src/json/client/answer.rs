@@ -1,10 +1,15 @@
 //! What a server sends on a WebSocket.
 
+use wellspring_types::consumer::{ConsumerState, ConsumersPage};
+use wellspring_types::feed::View;
 use wellspring_types::history::{DocumentVersion, HistoryPage};
 use wellspring_types::listing::CollectionsPage;
 use wellspring_types::query::Page;
 use wellspring_types::write::CommitResult;
-use wellspring_types::{Document, Epoch, ResumeToken, Sequence, Value, json};
+use wellspring_types::{
+    CollectionPattern, CollectionSet, Document, Epoch, FieldPath, Filter, ResumeToken, Select,
+    Sequence, Value, json,
+};
 
 use super::feed::{FeedPart, read_feed, read_op};
 use super::lenient::{Members, ReadError, parsed_all, read_document, read_documents};
@@ -84,6 +89,8 @@ pub enum Answer {
     History(HistoryPage),
     /// Which collections there are.
     Collections(CollectionsPage),
+    /// Which consumers there are.
+    Consumers(ConsumersPage),
     /// Of a request that only succeeds.
     Done {
         /// As of this sequence.
@@ -191,6 +198,14 @@ fn read_answer(members: Members<'_>) -> Result<Answer, ReadError> {
             cursor: members.optional_string("cursor"),
         }));
     }
+    if members.optional("consumers").is_some() {
+        let consumers = members.array("consumers")?.iter().map(read_consumer);
+        return Ok(Answer::Consumers(ConsumersPage {
+            consumers: consumers.collect::<Result<_, ReadError>>()?,
+            seq,
+            cursor: members.optional_string("cursor"),
+        }));
+    }
     match members.optional("document") {
         Some(document) => Ok(Answer::Document {
             seq,
@@ -211,6 +226,32 @@ fn read_version(value: &Value) -> Result<DocumentVersion, ReadError> {
         mutation_id: members
             .optional_text("mutation_id")
             .and_then(|text| text.parse().ok()),
+    })
+}
+
+fn read_consumer(value: &Value) -> Result<ConsumerState, ReadError> {
+    let members = Members::of(value)?;
+    let unusable = |field| ReadError::Field { field };
+    let collections: Vec<CollectionPattern> =
+        parsed_all("collections", members.array("collections")?)?;
+    let collections = CollectionSet::matching(collections);
+    let filter = members.optional("where").map(Filter::from_value);
+    let select: Vec<FieldPath> = parsed_all("select", members.optional_array("select"))?;
+    let select = (!select.is_empty()).then(|| Select::new(select));
+    let count = members.integer("subscriptions")?;
+    Ok(ConsumerState {
+        name: members.parsed("name")?,
+        collections: collections.map_err(|_error| unusable("collections"))?,
+        view: View {
+            filter: filter.transpose().map_err(|_error| unusable("where"))?,
+            select: select.transpose().map_err(|_error| unusable("select"))?,
+            old: members.flag("old"),
+            patch: members.flag("patch"),
+        },
+        position: members.sequence("seq")?,
+        token: ResumeToken::new(members.text("token")?),
+        subscriptions: u32::try_from(count).map_err(|_large| unusable("subscriptions"))?,
+        unacked: members.integer("unacked")?,
     })
 }
 

@@ -1,9 +1,12 @@
 //! Requests, as a client writes them.
 
+use wellspring_types::consumer::Consuming;
 use wellspring_types::feed::{From, Known, SubscribeRequest};
 use wellspring_types::history::HistoryQuery;
 use wellspring_types::json::write_string;
-use wellspring_types::limits::{CHECKPOINT_INTERVAL_MS, PAGE_DOCUMENTS_DEFAULT};
+use wellspring_types::limits::{
+    ACK_TIMEOUT_MS, CHECKPOINT_INTERVAL_MS, PAGE_DOCUMENTS_DEFAULT, UNACKED_DEFAULT,
+};
 use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::Query;
 use wellspring_types::write::{
@@ -11,6 +14,7 @@ use wellspring_types::write::{
 };
 use wellspring_types::{At, Data, Filter, Select, Value};
 
+use crate::json::consumers::ConsumerRequest;
 use crate::json::text::{begin, push, push_list, push_text_member, push_time};
 use crate::json::{ClientMessage, Hello};
 
@@ -29,6 +33,7 @@ pub fn write(message: &ClientMessage) -> String {
         ClientMessage::History { id, query } => history_text(id, query),
         ClientMessage::Query { id, query } => query_text(id, query),
         ClientMessage::Collections { id, query } => collections_text(id, query),
+        ClientMessage::Consumers { id, request } => consumers_text(id, request),
         ClientMessage::Subscribe { id, request } => subscribe_text(id, request),
         ClientMessage::Unsubscribe { id } => begin("unsubscribe", Some(id)),
         ClientMessage::Ping { n } => {
@@ -192,6 +197,26 @@ fn collections_text(id: &str, query: &CollectionsQuery) -> String {
     out
 }
 
+fn consumers_text(id: &str, request: &ConsumerRequest) -> String {
+    match request {
+        ConsumerRequest::Ack(token) => {
+            let mut out = begin("ack", Some(id));
+            push_text_member(&mut out, "token", token.as_str());
+            out
+        }
+        ConsumerRequest::List(query) => {
+            let mut out = begin("consumers", Some(id));
+            push_page(&mut out, query.limit, query.cursor.as_deref());
+            out
+        }
+        ConsumerRequest::Delete(name) => {
+            let mut out = begin("delete_consumer", Some(id));
+            push_text_member(&mut out, "name", name.as_str());
+            out
+        }
+    }
+}
+
 fn push_page(out: &mut String, limit: u32, cursor: Option<&str>) {
     if limit != PAGE_DOCUMENTS_DEFAULT {
         push(out, format_args!(",\"limit\":{limit}"));
@@ -244,6 +269,9 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
     for (name, _set) in flags.into_iter().filter(|(_name, set)| *set) {
         push(&mut out, format_args!(",\"{name}\":true"));
     }
+    if let Some(consuming) = &request.consumer {
+        push_consuming(&mut out, consuming);
+    }
     if request.checkpoint_interval_ms != CHECKPOINT_INTERVAL_MS {
         let interval_ms = request.checkpoint_interval_ms;
         push(
@@ -252,6 +280,18 @@ fn subscribe_text(id: &str, request: &SubscribeRequest) -> String {
         );
     }
     out
+}
+
+fn push_consuming(out: &mut String, consuming: &Consuming) {
+    push_text_member(out, "consumer", consuming.name.as_str());
+    if consuming.unacked_max != UNACKED_DEFAULT {
+        let unacked_max = consuming.unacked_max;
+        push(out, format_args!(",\"unacked_max\":{unacked_max}"));
+    }
+    if consuming.ack_timeout_ms != ACK_TIMEOUT_MS {
+        let timeout_ms = consuming.ack_timeout_ms;
+        push(out, format_args!(",\"ack_timeout_ms\":{timeout_ms}"));
+    }
 }
 
 fn push_known(out: &mut String, known: &Known) {

@@ -1,0 +1,63 @@
+//! What a session subscribes to.
+
+use wellspring_engine::{ConsumerSubscription, Database, Subscriber, Subscription};
+use wellspring_protocol::error::WireError;
+use wellspring_types::Sequence;
+use wellspring_types::feed::{FeedMessage, SubscribeRequest};
+
+use crate::errors;
+
+/// A subscription that keeps its own position, or one of a consumer.
+pub(crate) enum Feed {
+    Plain(Box<Subscription>),
+    OfConsumer(Box<ConsumerSubscription>),
+}
+
+impl Feed {
+    /// # Errors
+    /// If the database does not accept the request.
+    pub(crate) fn open(
+        database: &Database,
+        subscriber: Subscriber,
+        request: SubscribeRequest,
+    ) -> Result<Feed, WireError> {
+        if request.consumer.is_some() {
+            let opened = database.consume_for(subscriber, request);
+            let opened = opened.map_err(|error| errors::consume(&error))?;
+            return Ok(Feed::OfConsumer(Box::new(opened)));
+        }
+        let opened = database.subscribe_for(subscriber, request);
+        let opened = opened.map_err(|error| errors::subscribe(&error))?;
+        Ok(Feed::Plain(Box::new(opened)))
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// When it is over.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn next(&mut self) -> Result<FeedMessage, WireError> {
+        match self {
+            Feed::Plain(feed) => {
+                let next = feed.next().await;
+                next.map_err(|error| errors::subscription(&error))
+            }
+            Feed::OfConsumer(feed) => {
+                let next = feed.next().await;
+                next.map_err(|error| errors::consume(&error))
+            }
+        }
+    }
+
+    /// Whether answers to commits need not wait for it: it has said what it sees of the commits
+    /// through `seq`, or never promised to. A consumer waits for acknowledgements, which may wait
+    /// for the answers.
+    pub(super) fn passed(&self, seq: Sequence) -> bool {
+        match self {
+            Feed::Plain(feed) => feed.passed(seq),
+            Feed::OfConsumer(_) => true,
+        }
+    }
+}
