@@ -1,7 +1,7 @@
 //! Many subscriptions that come back at once, at places of their own: each is sent what it would
 //! be alone, and they share the reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -314,7 +314,7 @@ async fn a_herd_that_comes_back_after_a_restart_is_sent_what_each_alone_would_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_are_live_in_the_end_though_commits_never_stop() {
+async fn each_comes_to_be_live_though_commits_never_stop() {
     let (fixture, mut world) = (fixture(), World::new(7));
     let tokens = world.fill(&fixture, 300).await;
     let herd = herd(&fixture, &mut world, (1_200, &tokens));
@@ -322,15 +322,18 @@ async fn all_are_live_in_the_end_though_commits_never_stop() {
     for mut one in herd {
         tasks.spawn(async move { while one.subscriber.subscription.next().await.is_ok() {} });
     }
-    let all_live = || {
-        let totals = fixture.database.statistics().subscriptions;
-        totals.counts == [("embedded", SubscriptionState::Live, 1_200)]
-    };
+    // Each at some time: one whose queue is full goes on from the log again.
+    let mut seen_live = BTreeSet::new();
     tokio::time::timeout(PATIENCE * 5, async {
-        while !all_live() {
+        while seen_live.len() < 1_200 {
             for _ in 0..20 {
                 fixture.set("rooms/busy", r#"{"a":1,"c":1}"#).await;
             }
+            let all = fixture.database.subscriptions();
+            let live = all
+                .iter()
+                .filter(|one| one.state == SubscriptionState::Live);
+            seen_live.extend(live.map(|one| one.id));
         }
     })
     .await
