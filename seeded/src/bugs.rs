@@ -26,7 +26,7 @@ impl Bug {
 }
 
 /// Seeds within which each has to be found.
-pub const SEEDS_MAX: u64 = 300;
+pub const SEEDS_MAX: u64 = 1000;
 
 /// All of them.
 pub const BUGS: &[Bug] = &[

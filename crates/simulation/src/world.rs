@@ -234,7 +234,7 @@ impl World {
     /// Lets others go on in the middle of something, now and then.
     pub(crate) fn let_others(&self) {
         if !self.is_dead() && self.chance(self.plan.nested, 1000) {
-            for _ in 0..=self.below(3) {
+            for _ in 0..=self.below(6) {
                 self.turns.nested(self);
             }
         }

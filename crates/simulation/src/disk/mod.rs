@@ -10,11 +10,13 @@ mod tree;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use crate::run::data_dir;
 use crate::world::{Crash, World};
 use tree::Tree;
 
@@ -97,9 +99,10 @@ impl Disk {
             return Ok(Fate::Done);
         };
         // While an index is loaded, or put in place, its readers wait for each other; and so do
-        // those who want META changed, once there is more than one who could.
-        let is_locked =
-            path.contains(".idx") || (path.contains("META") && world.turns.are_at_work());
+        // those who want META changed, once there is more than one who could: its directory is
+        // synced last.
+        let of_meta = path.contains("META") || Path::new(path) == data_dir();
+        let is_locked = path.contains(".idx") || (of_meta && world.turns.are_at_work());
         let waits = changes && !is_locked;
         world.operation(what, path, changes, waits)
     }
