@@ -13,13 +13,13 @@ mod state;
 mod subscription;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
-use tokio::time::Instant;
-use wellspring_types::consumer::ConsumerName;
+use tokio::sync::watch;
+use wellspring_types::consumer::{ConsumerName, ConsumerState};
 use wellspring_types::write::{CommitRequest, Precondition, Write};
 use wellspring_types::{Document, ResumeToken, Sequence};
 
@@ -33,8 +33,9 @@ use crate::token::{Place, TokenError};
 
 use record::{Positions, Target};
 use slots::Slots;
-use state::{Acked, Generation, MemberId, Order, Share, State};
+use state::{Acked, Generation, State};
 
+pub(crate) use record::collection;
 pub use subscription::ConsumerSubscription;
 
 /// Why a consumer's subscription was not accepted, or has ended.
@@ -104,7 +105,7 @@ pub enum ConsumeError {
 }
 
 /// Why an acknowledgement was not accepted, or a consumer not deleted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConsumerError {
     /// It is not a token that can be acknowledged.
@@ -126,14 +127,17 @@ pub enum ConsumerError {
 }
 
 /// The consumers of a database that somebody has taken part in since it was opened.
+///
+/// What is written of them is written on threads that may block, and none of these locks is held by
+/// a future: one that nobody polls, as its client does not read, would hold up everybody else.
 pub(crate) struct Consumers {
     feed: Arc<FeedSources>,
     pipeline: Arc<Pipeline>,
     clock: Arc<dyn Clock>,
     /// Held for one operation on the map.
     known: Mutex<HashMap<ConsumerName, Arc<Consumer>>>,
-    /// Whoever looks a consumer up on disk, makes one or deletes one holds this meanwhile.
-    making: tokio::sync::Mutex<()>,
+    /// Held while a consumer is looked up on disk, made or deleted.
+    making: Mutex<()>,
     generations: Arc<Generations>,
 }
 
@@ -150,14 +154,34 @@ impl Generations {
 struct Consumer {
     name: ConsumerName,
     target: Target,
-    /// Never held across an await.
+    /// Held for one operation on it.
     state: Mutex<State>,
-    /// What is on disk; whoever writes it holds this meanwhile, so that writes keep their order.
-    stored: tokio::sync::Mutex<Positions>,
-    /// The lowest position on disk.
-    stored_position: AtomicU64,
-    next_member: AtomicU64,
-    generations: Arc<Generations>,
+    /// Held while it is written or deleted, so that what is written keeps its order.
+    writing: Mutex<()>,
+    stored: watch::Sender<Stored>,
+    rounds: Mutex<Rounds>,
+}
+
+/// What is on disk.
+struct Stored {
+    positions: Positions,
+    /// The last round of writing that is over, and what became of it.
+    round: u64,
+    outcome: Result<(), ConsumerError>,
+}
+
+impl Stored {
+    fn covers(&self, acked: Acked) -> bool {
+        let mut slots = acked.slots.iter();
+        slots.all(|slot| self.positions[slot] >= acked.through)
+    }
+}
+
+/// Rounds of writing: one at a time, each with all that has come by then.
+#[derive(Default)]
+struct Rounds {
+    wanted: u64,
+    is_running: bool,
 }
 
 impl Consumers {
@@ -173,87 +197,101 @@ impl Consumers {
             pipeline,
             clock,
             known: Mutex::default(),
-            making: tokio::sync::Mutex::default(),
+            making: Mutex::default(),
             generations: Arc::new(Generations(AtomicU64::new(u64::from(opening) << 32))),
         }
     }
 
-    /// The consumer of this name, which is made with `target` if there is none, at the position
-    /// that `begin` gives.
-    async fn find_or_make(
-        &self,
+    /// The consumer of this name, if there is one.
+    async fn find(
+        self: &Arc<Consumers>,
         name: &ConsumerName,
-        target: &Target,
-        begin: impl AsyncFnOnce() -> Result<Sequence, ConsumeError>,
+    ) -> Result<Option<Arc<Consumer>>, ConsumeError> {
+        if let Some(known) = self.known(name) {
+            return Ok(Some(known));
+        }
+        let name = name.clone();
+        let find = move |consumers: &Consumers| {
+            let _making = consumers.making.lock();
+            consumers.look_up(&name)
+        };
+        self.blocking(find).await.ok_or(SubscriptionError::Closed)?
+    }
+
+    /// The consumer of this name, which is made where there is none.
+    async fn find_or_make(
+        self: &Arc<Consumers>,
+        name: &ConsumerName,
+        target: Target,
+        position: Sequence,
     ) -> Result<Arc<Consumer>, ConsumeError> {
-        let _making = self.making.lock().await;
-        let known = self.known.lock().get(name).cloned();
-        let consumer = match known {
-            Some(known) => known,
-            None => {
-                let consumer = match self.stored(name).await? {
-                    Some(stored) => stored,
-                    None => self.make(name, target, begin().await?).await?,
-                };
-                let consumer = Arc::new(consumer);
-                self.known
-                    .lock()
-                    .insert(name.clone(), Arc::clone(&consumer));
-                consumer
+        let name = name.clone();
+        let make = move |consumers: &Consumers| {
+            let _making = consumers.making.lock();
+            match consumers.look_up(&name)? {
+                Some(found) => Ok(found),
+                None => consumers.make(&name, target, position),
             }
         };
-        if consumer.target != *target {
-            let name = name.clone();
-            return Err(ConsumeError::OtherTarget { name });
+        self.blocking(make).await.ok_or(SubscriptionError::Closed)?
+    }
+
+    fn known(&self, name: &ConsumerName) -> Option<Arc<Consumer>> {
+        self.known.lock().get(name).cloned()
+    }
+
+    fn look_up(&self, name: &ConsumerName) -> Result<Option<Arc<Consumer>>, ConsumeError> {
+        if let Some(known) = self.known(name) {
+            return Ok(Some(known));
         }
-        Ok(consumer)
+        let Some(document) = read::get(&self.feed.read, &record::path(name))? else {
+            return Ok(None);
+        };
+        let read = record::read(&document.data);
+        let (target, positions) = read.ok_or_else(|| {
+            let name = name.clone();
+            ConsumeError::Unreadable { name }
+        })?;
+        Ok(Some(self.note(name, target, positions)))
     }
 
-    async fn stored(&self, name: &ConsumerName) -> Result<Option<Consumer>, ConsumeError> {
-        let (sources, path) = (self.feed.read.clone(), record::path(name));
-        let get = Job::start(&self.feed.executor, move || read::get(&sources, &path));
-        let document = get.await.map_err(|_lost| SubscriptionError::Closed)??;
-        document
-            .map(|document| {
-                let read = record::read(&document.data);
-                let (target, positions) = read.ok_or_else(|| {
-                    let name = name.clone();
-                    ConsumeError::Unreadable { name }
-                })?;
-                Ok(self.consumer(name, target, positions))
-            })
-            .transpose()
-    }
-
-    async fn make(
+    fn make(
         &self,
         name: &ConsumerName,
-        target: &Target,
+        target: Target,
         position: Sequence,
-    ) -> Result<Consumer, ConsumeError> {
+    ) -> Result<Arc<Consumer>, ConsumeError> {
         let positions = [position; slots::COUNT];
-        let mut write = write_of(name, target, &positions)?;
+        let mut write = write_of(name, &target, &positions)?;
         write.precondition = Some(Precondition::Absent);
-        self.order(write).await?;
-        Ok(self.consumer(name, target.clone(), positions))
+        self.order(write)?;
+        Ok(self.note(name, target, positions))
     }
 
-    fn consumer(&self, name: &ConsumerName, target: Target, positions: Positions) -> Consumer {
-        let state = State::new(positions);
-        Consumer {
+    fn note(&self, name: &ConsumerName, target: Target, positions: Positions) -> Arc<Consumer> {
+        let consumer = Arc::new(Consumer {
             name: name.clone(),
             target,
-            stored_position: AtomicU64::new(state.position().0),
-            state: Mutex::new(state),
-            stored: tokio::sync::Mutex::new(positions),
-            next_member: AtomicU64::new(0),
-            generations: Arc::clone(&self.generations),
-        }
+            state: Mutex::new(State::new(positions, Arc::clone(&self.generations))),
+            writing: Mutex::default(),
+            stored: watch::Sender::new(Stored {
+                positions,
+                round: 0,
+                outcome: Ok(()),
+            }),
+            rounds: Mutex::default(),
+        });
+        let known = Arc::clone(&consumer);
+        self.known.lock().insert(name.clone(), known);
+        consumer
     }
 
     /// Acknowledges everything that the subscription of the token was sent up to it, and says which
     /// sequence that is, once that is on disk.
-    pub(crate) async fn ack(&self, token: &ResumeToken) -> Result<Sequence, ConsumerError> {
+    pub(crate) async fn ack(
+        self: &Arc<Consumers>,
+        token: &ResumeToken,
+    ) -> Result<Sequence, ConsumerError> {
         let sealer = &self.feed.sealer;
         let opened = sealer.open(token.as_str())?;
         let Place::InConsumer {
@@ -264,46 +302,96 @@ impl Consumers {
         else {
             return Err(TokenError::NotOfConsumer.into());
         };
-        let known = || -> Option<Arc<Consumer>> {
-            let name = name.parse().ok()?;
-            self.known.lock().get(&name).cloned()
-        };
-        let consumer = known().filter(|_| opened.epoch == sealer.epoch());
+        let name: Option<ConsumerName> = name.parse().ok();
+        let known = name.and_then(|name| self.known(&name));
+        let consumer = known.filter(|_| opened.epoch == sealer.epoch());
         let consumer = consumer.ok_or(ConsumerError::SubscriptionOver)?;
-        let acked = consumer.ack(generation, position);
+        let acked = consumer.state.lock().ack(generation, position);
         let acked = acked.ok_or(ConsumerError::SubscriptionOver)?;
         self.store(&consumer, acked).await?;
         Ok(acked.through)
     }
 
     /// Has what was acknowledged on disk.
-    async fn store(&self, consumer: &Consumer, acked: Acked) -> Result<(), ConsumerError> {
-        let mut stored = consumer.stored.lock().await;
-        if acked.slots.iter().all(|slot| stored[slot] >= acked.through) {
+    async fn store(
+        self: &Arc<Consumers>,
+        consumer: &Arc<Consumer>,
+        acked: Acked,
+    ) -> Result<(), ConsumerError> {
+        let mut stored = consumer.stored.subscribe();
+        if stored.borrow().covers(acked) {
             return Ok(()); // Another has written it with its own.
         }
-        let positions = *consumer.state.lock().positions();
+        let round = self.begin_round(consumer);
+        let over = stored.wait_for(|stored| stored.round >= round || stored.covers(acked));
+        let over = over.await.map_err(|_gone| CommitError::Closed)?;
+        if over.covers(acked) {
+            return Ok(());
+        }
+        over.outcome.clone()
+    }
+
+    /// Has a round of writing begin that writes what is acknowledged by now.
+    fn begin_round(self: &Arc<Consumers>, consumer: &Arc<Consumer>) -> u64 {
+        let mut rounds = consumer.rounds.lock();
+        rounds.wanted += 1;
+        if !std::mem::replace(&mut rounds.is_running, true) {
+            let (consumers, consumer) = (Arc::clone(self), Arc::clone(consumer));
+            let run = move || consumers.run_rounds(&consumer);
+            self.feed.executor.block(Box::new(run));
+        }
+        rounds.wanted
+    }
+
+    /// Writes until nobody wants more to be written.
+    fn run_rounds(&self, consumer: &Arc<Consumer>) {
+        loop {
+            let round = consumer.rounds.lock().wanted;
+            let written = catch_unwind(AssertUnwindSafe(|| self.write(consumer)));
+            let unknown = |_panic| Err(CommitError::OutcomeUnknown.into());
+            let written = written.unwrap_or_else(unknown);
+            consumer.stored.send_modify(|stored| {
+                stored.round = round;
+                stored.outcome = written.map(|positions| stored.positions = positions);
+            });
+            let mut rounds = consumer.rounds.lock();
+            if rounds.wanted == round {
+                rounds.is_running = false;
+                return;
+            }
+        }
+    }
+
+    /// Writes the positions that a consumer has now.
+    fn write(&self, consumer: &Arc<Consumer>) -> Result<Positions, ConsumerError> {
+        let not_found = || ConsumerError::NotFound {
+            name: consumer.name.clone(),
+        };
+        let _writing = consumer.writing.lock();
+        let state = consumer.state.lock();
+        // Another may have been made under its name.
+        if state.is_deleted() {
+            return Err(not_found());
+        }
+        let positions = *state.positions();
+        drop(state);
         let mut write = write_of(&consumer.name, &consumer.target, &positions)?;
         write.precondition = Some(Precondition::Exists);
-        match self.order(write).await {
+        match self.order(write) {
             Err(CommitError::PreconditionFailed { .. }) => {
                 self.forget(consumer);
-                let name = consumer.name.clone();
-                return Err(ConsumerError::NotFound { name });
+                Err(not_found())
             }
-            written => written?,
-        };
-        *stored = positions;
-        let lowest = positions.iter().min().copied().unwrap_or_default();
-        consumer.stored_position.store(lowest.0, Ordering::Relaxed);
-        Ok(())
+            Err(refused) => Err(refused.into()),
+            Ok(_seq) => Ok(positions),
+        }
     }
 
     /// Has the position on disk where a floor is about to pass what is: a quiet consumer is not to
     /// be found behind it after a crash. Where that fails it is tried again by and by.
-    async fn store_before_floor(&self, consumer: &Consumer) {
+    async fn store_before_floor(self: &Arc<Consumers>, consumer: &Arc<Consumer>) {
         let through = consumer.state.lock().position();
-        let stored = consumer.stored_position();
+        let stored = record::lowest(&consumer.stored.borrow().positions);
         if stored >= self.feed.hub.announced() || stored >= through {
             return;
         }
@@ -314,47 +402,45 @@ impl Consumers {
     }
 
     /// Deletes a consumer, and says by which commit. Its subscriptions end.
-    pub(crate) async fn delete(&self, name: &ConsumerName) -> Result<Sequence, ConsumerError> {
-        let _making = self.making.lock().await;
-        let known = self.known.lock().get(name).cloned();
-        let stored = match &known {
-            Some(known) => Some(known.stored.lock().await),
-            None => None,
-        };
-        let deleted = self.order(Write::delete(record::path(name))).await;
-        let is_gone = matches!(deleted, Ok(_) | Err(CommitError::NotFound { .. }));
-        drop(stored);
-        if let Some(known) = known.filter(|_| is_gone) {
-            self.forget(&known);
-        }
-        match deleted {
-            Err(CommitError::NotFound { .. }) => {
-                Err(ConsumerError::NotFound { name: name.clone() })
+    pub(crate) async fn delete(
+        self: &Arc<Consumers>,
+        name: &ConsumerName,
+    ) -> Result<Sequence, ConsumerError> {
+        let name = name.clone();
+        let delete = move |consumers: &Consumers| {
+            let _making = consumers.making.lock();
+            let known = consumers.known(&name);
+            let _writing = known.as_ref().map(|known| known.writing.lock());
+            let deleted = consumers.order(Write::delete(record::path(&name)));
+            let is_gone = matches!(deleted, Ok(_) | Err(CommitError::NotFound { .. }));
+            if let Some(known) = known.as_ref().filter(|_| is_gone) {
+                consumers.forget(known);
             }
-            deleted => Ok(deleted?),
-        }
+            match deleted {
+                Err(CommitError::NotFound { .. }) => Err(ConsumerError::NotFound { name }),
+                deleted => Ok(deleted?),
+            }
+        };
+        self.blocking(delete).await.ok_or(CommitError::Closed)?
     }
 
-    fn forget(&self, consumer: &Consumer) {
+    fn forget(&self, consumer: &Arc<Consumer>) {
         self.known.lock().remove(&consumer.name);
         consumer.state.lock().delete();
     }
 
     /// A consumer as it is now, by what is stored of it.
-    pub(crate) fn describe(
-        &self,
-        document: &Document,
-    ) -> Option<wellspring_types::consumer::ConsumerState> {
+    pub(crate) fn describe(&self, document: &Document) -> Option<ConsumerState> {
         let name: ConsumerName = document.path.id().parse().ok()?;
         let (target, positions) = record::read(&document.data)?;
-        let (position, (subscriptions, unacked)) = match self.known.lock().get(&name) {
+        let (position, (subscriptions, unacked)) = match self.known(&name) {
             Some(known) => {
                 let state = known.state.lock();
                 (state.position(), state.counts())
             }
-            None => (State::new(positions).position(), (0, 0)),
+            None => (record::lowest(&positions), (0, 0)),
         };
-        Some(wellspring_types::consumer::ConsumerState {
+        Some(ConsumerState {
             name,
             collections: target.collections,
             view: target.view,
@@ -365,7 +451,7 @@ impl Consumers {
         })
     }
 
-    async fn order(&self, write: Write) -> Result<Sequence, CommitError> {
+    fn order(&self, write: Write) -> Result<Sequence, CommitError> {
         let command = Command {
             request: CommitRequest::of(vec![write]),
             principal: None,
@@ -374,13 +460,18 @@ impl Consumers {
             reads_checked: Ok(Sequence::ZERO),
             frees_space: false,
         };
-        Ok(self.pipeline.order(command).await?.seq)
+        Ok(self.pipeline.order_blocking(command)?.seq)
     }
-}
 
-/// The reserved collection, to be listed.
-pub(crate) fn collection() -> wellspring_types::CollectionPath {
-    record::collection()
+    /// Does what blocks; `None` if the runtime ended, or it panicked. It goes on where nobody waits.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Consumers>,
+        work: impl FnOnce(&Consumers) -> T + Send + 'static,
+    ) -> Option<T> {
+        let consumers = Arc::clone(self);
+        let job = Job::start(&self.feed.executor, move || work(&consumers));
+        job.await.ok()
+    }
 }
 
 fn write_of(
@@ -395,41 +486,5 @@ fn write_of(
             path,
             source: crate::EffectError::Document(error),
         }),
-    }
-}
-
-impl Consumer {
-    fn join(&self, changed: Arc<Notify>) -> MemberId {
-        let id = self.next_member.fetch_add(1, Ordering::Relaxed);
-        let next = &mut || self.generations.next();
-        self.state.lock().join(id, changed, next);
-        id
-    }
-
-    fn leave(&self, id: MemberId) {
-        let next = &mut || self.generations.next();
-        self.state.lock().leave(id, next);
-    }
-
-    fn ack(&self, generation: Generation, through: Sequence) -> Option<Acked> {
-        let next = &mut || self.generations.next();
-        self.state.lock().ack(generation, through, next)
-    }
-
-    fn order(
-        &self,
-        id: MemberId,
-        generation: Option<Generation>,
-        unacked_max: usize,
-    ) -> (Order, Option<Instant>) {
-        self.state.lock().order(id, generation, unacked_max)
-    }
-
-    fn share(&self, id: MemberId) -> Option<Share> {
-        self.state.lock().share(id)
-    }
-
-    fn stored_position(&self) -> Sequence {
-        Sequence(self.stored_position.load(Ordering::Relaxed))
     }
 }

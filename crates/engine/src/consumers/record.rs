@@ -27,7 +27,13 @@ pub(super) struct Target {
 /// Through where each slot is acknowledged.
 pub(super) type Positions = [Sequence; COUNT];
 
-pub(super) fn collection() -> CollectionPath {
+/// Through where everything is acknowledged.
+pub(super) fn lowest(positions: &Positions) -> Sequence {
+    positions.iter().copied().min().unwrap_or_default()
+}
+
+/// The reserved collection, by its path.
+pub(crate) fn collection() -> CollectionPath {
     #[expect(clippy::expect_used, reason = "one segment, of letters")]
     CollectionPath::from_stored(COLLECTION).expect("a path")
 }

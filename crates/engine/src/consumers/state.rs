@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use wellspring_types::Sequence;
 
-use super::record::Positions;
+use super::Generations;
+use super::record::{Positions, lowest};
 use super::slots::{Slots, shared_out};
 
 /// Tells the subscriptions of a consumer apart, in the order in which they came.
@@ -22,6 +23,8 @@ pub(super) type MemberId = u64;
 pub(super) type Generation = u64;
 
 pub(super) struct State {
+    generations: Arc<Generations>,
+    next_member: MemberId,
     /// Through where each slot is acknowledged, or was not for the consumer.
     positions: Positions,
     members: BTreeMap<MemberId, Member>,
@@ -44,9 +47,16 @@ struct Member {
     changed: Arc<Notify>,
 }
 
+impl Member {
+    /// Whether its share changes as soon as nothing is due.
+    fn is_giving(&self) -> bool {
+        self.held != self.wanted && !self.unacked.is_empty()
+    }
+}
+
 /// What a subscription is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum ToDo {
     /// Begin again with another share, at the lowest of its positions.
     Begin,
     /// Wait for acknowledgements, or for a share.
@@ -72,8 +82,10 @@ pub(super) struct Acked {
 }
 
 impl State {
-    pub(super) fn new(positions: Positions) -> State {
+    pub(super) fn new(positions: Positions, generations: Arc<Generations>) -> State {
         State {
+            generations,
+            next_member: 0,
             positions,
             members: BTreeMap::new(),
             deleted: false,
@@ -86,7 +98,11 @@ impl State {
 
     /// Everything up to here is acknowledged.
     pub(super) fn position(&self) -> Sequence {
-        self.positions.iter().copied().min().unwrap_or_default()
+        lowest(&self.positions)
+    }
+
+    pub(super) fn is_deleted(&self) -> bool {
+        self.deleted
     }
 
     /// Subscriptions, and commits that they were sent and have not acknowledged.
@@ -110,44 +126,42 @@ impl State {
             .for_each(|member| member.changed.notify_one());
     }
 
-    /// `generation` gives new ones; `changed` tells the subscription that it has another order.
-    pub(super) fn join(
-        &mut self,
-        id: MemberId,
-        changed: Arc<Notify>,
-        generation: &mut dyn FnMut() -> Generation,
-    ) {
+    /// `changed` tells the subscription that there is something else for it to do.
+    pub(super) fn join(&mut self, changed: Arc<Notify>) -> MemberId {
+        let id = self.next_member;
+        self.next_member += 1;
         let member = Member {
             held: Slots::NONE,
             wanted: Slots::NONE,
-            generation: generation(),
+            generation: self.generations.next(),
             sent: self.position(),
             unacked: VecDeque::new(),
             heard: Instant::now(),
             changed,
         };
         self.members.insert(id, member);
-        self.share_out(generation);
+        self.share_out();
+        id
     }
 
     /// What it was sent and has not acknowledged is sent again, to others.
-    pub(super) fn leave(&mut self, id: MemberId, generation: &mut dyn FnMut() -> Generation) {
+    pub(super) fn leave(&mut self, id: MemberId) {
         if self.members.remove(&id).is_some() {
-            self.share_out(generation);
+            self.share_out();
         }
     }
 
-    fn share_out(&mut self, generation: &mut dyn FnMut() -> Generation) {
+    fn share_out(&mut self) {
         let held: Vec<Slots> = self.members.values().map(|member| member.held).collect();
         let shared = shared_out(&held);
         for (member, wanted) in self.members.values_mut().zip(shared) {
             member.wanted = wanted;
         }
-        self.settle(generation);
+        self.settle();
     }
 
     /// Moves the slots that can be moved now.
-    fn settle(&mut self, generation: &mut dyn FnMut() -> Generation) {
+    fn settle(&mut self) {
         let mut free = Slots::ALL;
         let mut moved = Vec::new();
         for (id, member) in &mut self.members {
@@ -167,17 +181,17 @@ impl State {
             }
         }
         for id in moved {
-            let lowest = self.lowest(id);
+            let first = self.lowest_of(id);
             if let Some(member) = self.members.get_mut(&id) {
-                member.generation = generation();
-                member.sent = lowest;
+                member.generation = self.generations.next();
+                member.sent = first;
                 member.changed.notify_one();
             }
         }
     }
 
     /// The lowest position of a subscription's slots.
-    fn lowest(&self, id: MemberId) -> Sequence {
+    fn lowest_of(&self, id: MemberId) -> Sequence {
         let held = self
             .members
             .get(&id)
@@ -188,27 +202,27 @@ impl State {
 
     /// What a subscription whose share is that of `generation` is to do, if it may be sent
     /// `unacked_max` commits without acknowledgements; and since when one is due.
-    pub(super) fn order(
+    pub(super) fn to_do(
         &self,
         id: MemberId,
         generation: Option<Generation>,
         unacked_max: usize,
-    ) -> (Order, Option<Instant>) {
+    ) -> (ToDo, Option<Instant>) {
         let Some(member) = self.members.get(&id).filter(|_| !self.deleted) else {
-            return (Order::Over, None);
+            return (ToDo::Over, None);
         };
         let due = (!member.unacked.is_empty()).then_some(member.heard);
-        let order = if generation != Some(member.generation) {
-            Order::Begin
+        let to_do = if generation != Some(member.generation) {
+            ToDo::Begin
         } else if member.held.is_empty()
-            || member.held != member.wanted && !member.unacked.is_empty()
+            || member.is_giving()
             || member.unacked.len() >= unacked_max
         {
-            Order::Wait
+            ToDo::Wait
         } else {
-            Order::Go
+            ToDo::Go
         };
-        (order, due)
+        (to_do, due)
     }
 
     pub(super) fn share(&self, id: MemberId) -> Option<Share> {
@@ -231,8 +245,7 @@ impl State {
         let Some(member) = self.members.get_mut(&id) else {
             return false;
         };
-        let is_giving = member.held != member.wanted && !member.unacked.is_empty();
-        if member.generation != generation || is_giving || self.deleted {
+        if member.generation != generation || member.is_giving() || self.deleted {
             return false;
         }
         if member.unacked.is_empty() {
@@ -246,12 +259,7 @@ impl State {
 
     /// Acknowledges what a subscription was sent through `through`; `None` if there is none of
     /// this generation.
-    pub(super) fn ack(
-        &mut self,
-        of: Generation,
-        through: Sequence,
-        generation: &mut dyn FnMut() -> Generation,
-    ) -> Option<Acked> {
+    pub(super) fn ack(&mut self, of: Generation, through: Sequence) -> Option<Acked> {
         let mut members = self.members.iter_mut();
         let (&id, member) = members.find(|(_, member)| member.generation == of)?;
         let through = through.min(member.sent);
@@ -265,7 +273,7 @@ impl State {
         }
         let slots = member.held;
         self.advance(id, through);
-        self.settle(generation);
+        self.settle();
         Some(Acked { slots, through })
     }
 

@@ -12,9 +12,9 @@ use wellspring_types::feed::{
 };
 use wellspring_types::{ResumeToken, Sequence, limits};
 
-use super::record::Target;
+use super::record::{Target, lowest};
 use super::slots::slot_of;
-use super::state::{MemberId, Order, Share};
+use super::state::{MemberId, Share, ToDo};
 use super::{ConsumeError, Consumer, Consumers};
 use crate::feed::{Subscription, SubscriptionError, subscribe};
 use crate::statistics::Subscriber;
@@ -70,7 +70,7 @@ struct Found {
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        self.consumer.leave(self.id);
+        self.consumer.state.lock().leave(self.id);
     }
 }
 
@@ -145,15 +145,18 @@ impl ConsumerSubscription {
                 Phase::Joined(joined) => joined,
             };
             let generation = joined.part.as_ref().map(|part| part.share.generation);
-            let (order, due) = joined.consumer.order(joined.id, generation, unacked_max);
-            let goes_on = match order {
-                Order::Over => {
+            let (to_do, due) = {
+                let state = joined.consumer.state.lock();
+                state.to_do(joined.id, generation, unacked_max)
+            };
+            let goes_on = match to_do {
+                ToDo::Over => {
                     let name = self.consuming.name.clone();
                     return Err(ConsumeError::Deleted { name });
                 }
-                Order::Begin => return self.begin(),
-                Order::Wait => false,
-                Order::Go => true,
+                ToDo::Begin => return self.begin(),
+                ToDo::Wait => false,
+                ToDo::Go => true,
             };
             let part = joined.part.as_mut().filter(|_| goes_on);
             if let Some(part) = part {
@@ -196,21 +199,18 @@ impl ConsumerSubscription {
         let Phase::Joined(joined) = &mut self.phase else {
             return Err(SubscriptionError::Closed.into());
         };
-        let share = joined.consumer.share(joined.id);
+        let share = joined.consumer.state.lock().share(joined.id);
         let share = share.ok_or(SubscriptionError::Closed)?;
         let held = share.slots.iter().map(|slot| share.positions[slot]);
         let (seq, feed) = match held.min() {
-            None => {
-                let lowest = share.positions.iter().copied().min();
-                (lowest.unwrap_or_default(), None)
-            }
-            Some(lowest) => {
+            None => (lowest(&share.positions), None),
+            Some(first) => {
                 let request = SubscribeRequest {
-                    from: From::Token(sources.sealer.position(lowest)),
+                    from: From::Token(sources.sealer.position(first)),
                     ..self.request.clone()
                 };
                 let feed = subscribe(Arc::clone(sources), request, self.subscriber)?;
-                (lowest, Some(feed))
+                (first, Some(feed))
             }
         };
         let generation = share.generation;
@@ -301,16 +301,21 @@ async fn join(
         collections: request.collections.clone(),
         view: request.view.clone(),
     };
-    let begin = async || {
-        // A subscription knows where that is.
-        let mut pinned = subscribe(Arc::clone(&consumers.feed), request.clone(), subscriber)?;
-        match pinned.next().await? {
-            FeedMessage::Subscribed { seq, .. } => Ok(seq),
-            _ => Err(SubscriptionError::Closed.into()),
+    let consumer = match consumers.find(&name).await? {
+        Some(found) => found,
+        None => {
+            // A subscription knows where it begins.
+            let mut pinned = subscribe(Arc::clone(&consumers.feed), request, subscriber)?;
+            let FeedMessage::Subscribed { seq, .. } = pinned.next().await? else {
+                return Err(SubscriptionError::Closed.into());
+            };
+            consumers.find_or_make(&name, target.clone(), seq).await?
         }
     };
-    let consumer = consumers.find_or_make(&name, &target, begin).await?;
-    let id = consumer.join(changed);
+    if consumer.target != target {
+        return Err(ConsumeError::OtherTarget { name });
+    }
+    let id = consumer.state.lock().join(changed);
     Ok(Joined {
         consumer,
         id,

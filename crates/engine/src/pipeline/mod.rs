@@ -139,6 +139,24 @@ impl Pipeline {
         answered.await.unwrap_or(Err(CommitError::OutcomeUnknown))
     }
 
+    /// The same for a command of the database's own, of which there are few: beside the budget, and on
+    /// a thread that may block.
+    pub(crate) fn order_blocking(&self, command: Command) -> Result<CommitResult, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        let ordered = Ordered {
+            command,
+            answer,
+            _budget: None,
+        };
+        let commands = self.commands.lock().clone().ok_or(CommitError::Closed)?;
+        let sent = commands.blocking_send(ordered);
+        sent.map_err(|_closed| CommitError::Closed)?;
+        drop(commands);
+        answered
+            .blocking_recv()
+            .unwrap_or(Err(CommitError::OutcomeUnknown))
+    }
+
     /// Hands over a command of the database's own, of which there are few: beside the budget, and
     /// without waiting. `None` while too many are waiting.
     pub(crate) fn hand_over(&self, command: Command) -> Option<Answered> {

@@ -4,7 +4,7 @@ mod chance;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 
 use wellspring_engine::{
@@ -43,14 +43,7 @@ impl Worker {
 
     /// Takes a message, if there is one now.
     async fn poll(&mut self) -> Option<Result<FeedMessage, ConsumeError>> {
-        let polled = {
-            let mut next = pin!(self.subscription.next());
-            poll_fn(|context| match next.as_mut().poll(context) {
-                Poll::Ready(message) => Poll::Ready(Some(message)),
-                Poll::Pending => Poll::Ready(None),
-            })
-            .await
-        };
+        let polled = poll_once(&mut pin!(self.subscription.next())).await;
         if let Some(Ok(message)) = &polled {
             self.absorb(message);
         }
@@ -105,6 +98,15 @@ impl Worker {
     fn ids(&self) -> BTreeSet<&str> {
         self.sent.iter().map(|(_, id)| &**id).collect()
     }
+}
+
+/// What a future gives, if it gives it now.
+async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 async fn join(db: &Fixture) -> Worker {
@@ -551,4 +553,29 @@ async fn a_commit_of_several_documents_is_sent_to_each_as_far_as_its_go() {
     assert!(workers.iter().all(|worker| !worker.sent.is_empty()));
     let sent = workers.iter().flat_map(|worker| &worker.sent);
     assert!(sent.into_iter().all(|(of, _)| *of == seq));
+}
+
+/// A client that does not read is not polled, in the middle of whatever it wanted.
+#[tokio::test]
+async fn who_is_not_polled_holds_nobody_up() {
+    let db = fixture();
+    fill(&db, 2).await;
+    let mut stuck = Worker::new(db.database.consume(request(From::Beginning)).unwrap());
+    assert!(stuck.poll().await.is_none(), "it is about to take part");
+    let mut other = request(From::Beginning);
+    other.consumer = Some(Consuming::new("printer".parse().unwrap()));
+    let taking_part = async {
+        let mut one = join(&db).await;
+        let mut two = join_as(&db, other).await;
+        one.until(2).await;
+        two.until(2).await;
+        (one, two)
+    };
+    let (one, _two) = tokio::time::timeout(PATIENCE, taking_part).await.unwrap();
+
+    let token = one.token.as_ref().unwrap();
+    let mut stuck = pin!(db.database.ack(token));
+    assert!(poll_once(&mut stuck).await.is_none(), "it is being written");
+    let acked = tokio::time::timeout(PATIENCE, ack(&db, &one)).await;
+    assert_eq!(acked.unwrap(), Sequence(2));
 }
