@@ -34,6 +34,8 @@ pub struct Options {
     pub query_scan_ms_max: u64,
     /// Free bytes on the file system below which commits are refused.
     pub reserve_bytes: u64,
+    /// Consumers that can be made; those that are there already, from before a lower limit too, go on.
+    pub consumers_max: u32,
     /// Mutation ids remembered.
     pub mutation_ids_max: u64,
     /// How long a mutation id is remembered, in milliseconds of commit time.
@@ -82,6 +84,7 @@ impl Options {
             exact_read_bytes_max: 64 << 20,
             query_scan_ms_max: 30_000,
             reserve_bytes: (1 << 30).max(2 * segment_bytes),
+            consumers_max: limits::CONSUMERS_MAX,
             mutation_ids_max: limits::MUTATION_IDS_MAX,
             mutation_id_age_ms_max: limits::MUTATION_ID_AGE_MS_MAX,
             snapshot_log_bytes_min: 1 << 30,

@@ -76,8 +76,8 @@ impl Visible {
         (overlay.visible, overlay.documents.get(path).cloned())
     }
 
-    /// The last visible sequence, and what the overlay holds of one collection at it; only for a
-    /// frozen one, which is a rare state.
+    /// The last visible sequence, and what the overlay holds of one collection at it. It
+    /// looks through all that is pending: only for what is rare.
     pub(crate) fn of_collection(
         &self,
         collection: &str,

@@ -124,6 +124,7 @@ pub(crate) fn consume(error: &ConsumeError) -> WireError {
         ConsumeError::OtherTarget { name } => {
             told(Code::PreconditionFailed).detail("consumer", name.as_str())
         }
+        ConsumeError::TooMany { .. } => told(Code::LimitExceeded),
         ConsumeError::Deleted { name } => told(Code::NotFound).detail("consumer", name.as_str()),
         ConsumeError::Unacknowledged {
             timeout_ms,

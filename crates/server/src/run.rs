@@ -353,6 +353,7 @@ fn options(config: &Config) -> Options {
     options.collection_retention = config.collection_retention();
     options.snapshot_log_bytes_min = config.snapshot_log_bytes_min;
     options.keeper_interval_ms = config.keeper_interval_ms;
+    options.consumers_max = config.consumers_max;
     options.mutation_ids_max = config.mutation_ids_max;
     options.mutation_id_age_ms_max = config.mutation_id_age_ms_max;
     options

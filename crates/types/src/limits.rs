@@ -76,6 +76,9 @@ pub const UNACKED_DEFAULT: u32 = 1000;
 pub const ACK_TIMEOUT_MS: u64 = 30_000;
 /// Shortest and longest `ack_timeout_ms` that a client may ask for.
 pub const ACK_TIMEOUT_MS_RANGE: std::ops::RangeInclusive<u64> = 1000..=3_600_000;
+/// Consumers of one database, unless a setting says otherwise. Each is a document that is written again
+/// with its position.
+pub const CONSUMERS_MAX: u32 = 1000;
 /// Parts that a consumer's documents fall into, each with one of its subscriptions at a time.
 pub const CONSUMER_SLOTS: u32 = 64;
 /// Mutation ids remembered.

@@ -70,6 +70,17 @@ pub enum ConsumeError {
         /// The consumer.
         name: ConsumerName,
     },
+    /// There are as many as there may be, and this would be one more.
+    #[error(
+        "there are {count} consumers, of at most {max}: delete one that nobody needs any more, or raise \
+         the setting consumers_max"
+    )]
+    TooMany {
+        /// How many there are.
+        count: u64,
+        /// How many there may be.
+        max: u32,
+    },
     /// It was deleted.
     #[error("the consumer {name} was deleted")]
     Deleted {
@@ -137,9 +148,14 @@ pub(crate) struct Consumers {
     /// Held for one operation on the map.
     known: Mutex<HashMap<ConsumerName, Arc<Consumer>>>,
     /// Held while a consumer is looked up on disk, made or deleted.
-    making: Mutex<()>,
+    making: Mutex<Count>,
+    /// How many may be made.
+    max: u32,
     generations: Arc<Generations>,
 }
+
+/// How many consumers there are on disk; `None` where that has to be looked up.
+type Count = Option<u64>;
 
 /// Gives numbers that no other opening of the database has given.
 struct Generations(AtomicU64);
@@ -185,12 +201,12 @@ struct Rounds {
 }
 
 impl Consumers {
-    /// `opening` is random.
+    /// Of which at most `max` are made; `opening` is random.
     pub(crate) fn new(
         feed: Arc<FeedSources>,
         pipeline: Arc<Pipeline>,
         clock: Arc<dyn Clock>,
-        opening: u32,
+        (max, opening): (u32, u32),
     ) -> Consumers {
         Consumers {
             feed,
@@ -198,6 +214,7 @@ impl Consumers {
             clock,
             known: Mutex::default(),
             making: Mutex::default(),
+            max,
             generations: Arc::new(Generations(AtomicU64::new(u64::from(opening) << 32))),
         }
     }
@@ -227,10 +244,10 @@ impl Consumers {
     ) -> Result<Arc<Consumer>, ConsumeError> {
         let name = name.clone();
         let make = move |consumers: &Consumers| {
-            let _making = consumers.making.lock();
+            let mut making = consumers.making.lock();
             match consumers.look_up(&name)? {
                 Some(found) => Ok(found),
-                None => consumers.make(&name, target, position),
+                None => consumers.make((&name, target), position, &mut making),
             }
         };
         self.blocking(make).await.ok_or(SubscriptionError::Closed)?
@@ -257,14 +274,25 @@ impl Consumers {
 
     fn make(
         &self,
-        name: &ConsumerName,
-        target: Target,
+        (name, target): (&ConsumerName, Target),
         position: Sequence,
+        making: &mut Count,
     ) -> Result<Arc<Consumer>, ConsumeError> {
+        // Not known from here on, should anything fail.
+        let count = match making.take() {
+            Some(count) => count,
+            None => read::count(&self.feed.read, &record::collection())?,
+        };
+        if count >= u64::from(self.max) {
+            let max = self.max;
+            *making = Some(count);
+            return Err(ConsumeError::TooMany { count, max });
+        }
         let positions = [position; slots::COUNT];
         let mut write = write_of(name, &target, &positions)?;
         write.precondition = Some(Precondition::Absent);
         self.order(write)?;
+        *making = Some(count + 1);
         Ok(self.note(name, target, positions))
     }
 
@@ -408,10 +436,12 @@ impl Consumers {
     ) -> Result<Sequence, ConsumerError> {
         let name = name.clone();
         let delete = move |consumers: &Consumers| {
-            let _making = consumers.making.lock();
+            let mut making = consumers.making.lock();
             let known = consumers.known(&name);
             let _writing = known.as_ref().map(|known| known.writing.lock());
             let deleted = consumers.order(Write::delete(record::path(&name)));
+            let count = making.take().filter(|_| deleted.is_ok());
+            *making = count.map(|count| count.saturating_sub(1));
             let is_gone = matches!(deleted, Ok(_) | Err(CommitError::NotFound { .. }));
             if let Some(known) = known.as_ref().filter(|_| is_gone) {
                 consumers.forget(known);

@@ -176,7 +176,7 @@ impl Parts {
             Arc::clone(&feed),
             Arc::clone(&self.pipeline),
             Arc::clone(&self.options.clock),
-            self.opening,
+            (self.options.consumers_max, self.opening),
         );
         Inner {
             reserve: self.reserve(),

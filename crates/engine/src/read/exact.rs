@@ -318,7 +318,7 @@ impl Exact {
     }
 }
 
-fn entry_id(entry: &Scanned) -> &str {
+pub(super) fn entry_id(entry: &Scanned) -> &str {
     match entry {
         Scanned::Document(document) => &document.id,
         Scanned::Overtaken(id) => id,

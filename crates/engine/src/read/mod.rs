@@ -8,12 +8,13 @@ mod history;
 mod permit;
 mod query;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use wellspring_log::{CommitRecord, LogReader};
-use wellspring_store::{StoreError, StoredDocument};
+use wellspring_store::{ScanLimit, StoreError, StoredDocument};
 use wellspring_types::{
-    CollectionId, CollectionSet, Data, Document, DocumentPath, Sequence, Timestamp,
+    CollectionId, CollectionPath, CollectionSet, Data, Document, DocumentPath, Sequence, Timestamp,
 };
 
 use crate::collections::Collections;
@@ -195,6 +196,33 @@ fn before(seq: Sequence) -> Sequence {
     Sequence(seq.0.saturating_sub(1))
 }
 
+/// How many documents a collection has, while nobody creates or deletes any of it.
+pub(crate) fn count(sources: &Sources, collection: &CollectionPath) -> Result<u64, ReadError> {
+    // The overlay first, as in `get`.
+    let (_, pending) = sources.visible.of_collection(collection.as_str());
+    let pending = pending.into_iter();
+    let pending = pending.map(|(path, pending)| (path.id().into(), pending.document.is_some()));
+    let pending: HashMap<Box<str>, bool> = pending.collect();
+    let mut count = pending.values().filter(|is_there| **is_there).count();
+    let mut after: Option<Box<str>> = None;
+    while let Some(collection) = sources.collections.id(collection.as_str()) {
+        let page = sources
+            .store
+            .scan(collection, after.as_deref(), COUNTED_AT_ONCE)?;
+        let ids = page.entries.iter().map(exact::entry_id);
+        count += ids.filter(|id| !pending.contains_key(*id)).count();
+        if page.end {
+            break;
+        }
+        after = page
+            .entries
+            .last()
+            .map(|last| exact::entry_id(last).into())
+            .or(after);
+    }
+    Ok(count as u64)
+}
+
 /// A document as the store kept it.
 pub(crate) fn document_of(path: DocumentPath, stored: StoredDocument) -> Document {
     Document {
@@ -205,6 +233,12 @@ pub(crate) fn document_of(path: DocumentPath, stored: StoredDocument) -> Documen
         data: Data::from_stored(stored.data),
     }
 }
+
+/// Documents that are looked at together where they are counted.
+const COUNTED_AT_ONCE: ScanLimit = ScanLimit {
+    documents: 512,
+    bytes: 1 << 20,
+};
 
 /// How often a document that is replaced while it is read is looked up again.
 const ATTEMPTS: usize = 64;

@@ -93,7 +93,7 @@ error_table! {
     RateLimited "rate_limited" Some(429), ResourceExhausted, Backoff, Some(4429),
         "Too many requests in a second.";
     LimitExceeded "limit_exceeded" Some(429), ResourceExhausted, Never, None,
-        "A fixed limit is reached, such as subscriptions of a connection.";
+        "A limit is reached, such as subscriptions of a connection, or consumers of the database.";
     Slow "slow" None, ResourceExhausted, Now, Some(4409),
         "The client reads or acknowledges too slowly; only in streams.";
     Overloaded "overloaded" Some(503), Unavailable, Backoff, None,

@@ -84,6 +84,7 @@ fn counts(config: &Config) -> Result<(), ConfigError> {
         1,
         10_000,
     )?;
+    in_range("consumers_max", config.consumers_max.into(), 0, 1_000_000)?;
     in_range(
         "requests_in_progress_max",
         config.requests_in_progress_max.into(),

@@ -106,6 +106,8 @@ settings! {
     connections_per_address_max: u32 = 100, "COUNT";
     /// Subscriptions at a time on one connection.
     subscriptions_max: u32 = wellspring_types::limits::SUBSCRIPTIONS_MAX, "COUNT";
+    /// Consumers at a time. Further ones are not made, those that are there go on.
+    consumers_max: u32 = wellspring_types::limits::CONSUMERS_MAX, "COUNT";
     /// Requests in progress on one WebSocket connection; it is not read while there are more.
     requests_in_progress_max: u32 = 64, "COUNT";
     /// Concurrent streams on one HTTP/2 connection.

@@ -243,3 +243,45 @@ async fn what_cannot_be_is_refused_with_its_reason() {
     let reserved = server.get("/v1/documents/__consumers/mailer").await;
     assert_eq!(reserved.problem(), (400, "invalid_argument".into()));
 }
+
+#[tokio::test]
+async fn one_consumer_more_than_there_may_be_is_refused_and_says_what_to_do() {
+    let server = TestServer::start_with(|settings| settings.consumers_max = Some(1)).await;
+    let mut mailer = take_part(&server, "").await;
+    mailer.hear_type("subscribed").await;
+    let mut socket = server.websocket().await;
+    let other = r#"{"type":"subscribe","id":"s","consumer":"biller","collection":"orders"}"#;
+    socket.say(other).await;
+    let ended = socket.hear_type("ended").await;
+    assert_eq!(
+        (text(&ended, "code"), text(&ended, "retry")),
+        ("limit_exceeded", "never")
+    );
+    let told = "there are 1 consumers, of at most 1: delete one that nobody needs any more, or raise the \
+                setting consumers_max";
+    assert_eq!(text(&ended, "message"), told);
+
+    let subscribe = SubscribeRequest {
+        collection: "orders".into(),
+        consumer: "biller".into(),
+        ..SubscribeRequest::default()
+    };
+    let channel = channel(&server).await;
+    let subscribed = ChangesClient::new(channel).subscribe(subscribe).await;
+    let mut stream = subscribed.unwrap().into_inner();
+    match stream.message().await.unwrap().unwrap().message.unwrap() {
+        Message::Ended(ended) => assert_eq!(
+            (ended.code, ended.message),
+            ("limit_exceeded".into(), told.into())
+        ),
+        other => panic!("{other:?}"),
+    }
+
+    let delete = request(Method::DELETE, "/v1/consumers/mailer", "");
+    assert_eq!(server.send(delete).await.status, 200);
+    socket.say(other).await;
+    assert_eq!(
+        text(&socket.hear_type("subscribed").await, "how"),
+        "resumed"
+    );
+}

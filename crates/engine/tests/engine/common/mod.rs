@@ -52,7 +52,10 @@ pub(crate) fn fixture() -> Fixture {
 }
 
 pub(crate) fn fixture_with(change: impl FnOnce(&mut Options)) -> Fixture {
-    let directory = tempfile::tempdir().unwrap();
+    fixture_in(tempfile::tempdir().unwrap(), change)
+}
+
+fn fixture_in(directory: TempDir, change: impl FnOnce(&mut Options)) -> Fixture {
     let mut options = options(&directory);
     change(&mut options);
     Fixture {
@@ -78,15 +81,17 @@ impl Fixture {
 
     /// Leaves the database as a crash of the process would, and opens it again.
     pub(crate) fn crash(self) -> Fixture {
+        self.crash_into(|_| {})
+    }
+
+    /// As [`Fixture::crash`], and it is opened with other options.
+    pub(crate) fn crash_into(self, change: impl FnOnce(&mut Options)) -> Fixture {
         let Fixture {
             database,
             directory,
         } = self;
         drop(database);
-        Fixture {
-            database: open(&directory),
-            directory,
-        }
+        fixture_in(directory, change)
     }
 
     pub(crate) async fn commit(&self, writes: Vec<Write>) -> CommitResult {

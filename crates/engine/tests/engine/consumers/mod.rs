@@ -1,6 +1,7 @@
 //! Consumers: a position that the database keeps, and documents that are shared out.
 
 mod chance;
+mod count;
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
@@ -15,7 +16,7 @@ use wellspring_types::consumer::{ConsumerState, ConsumersQuery, Consuming};
 use wellspring_types::feed::{FeedMessage, From, Known, SubscribeRequest};
 use wellspring_types::{At, ResumeToken, Sequence};
 
-use crate::common::{Fixture, PATIENCE, filter, fixture, set};
+use crate::common::{Fixture, PATIENCE, filter, fixture, fixture_with, set};
 
 fn request(from: From) -> SubscribeRequest {
     let mut request = SubscribeRequest::new("rooms".parse().unwrap(), from);
