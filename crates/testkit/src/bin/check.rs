@@ -93,7 +93,8 @@ fn to_text(history: &History, report: &Report) -> String {
     let s = &report.summary;
     lines.push(format!(
         "{} records: {} commits acknowledged, {} refused, {} unknown, {} in the log; {} changes on {} \
-         subscriptions in {} sessions, {} snapshots and queries, {} reads, {} faults",
+         subscriptions in {} sessions, {} of what several commits come to; {} acknowledged to consumers, \
+         {} changes sent to them again; {} snapshots and queries, {} reads, {} faults",
         s.records,
         s.acknowledged,
         s.refused,
@@ -102,6 +103,9 @@ fn to_text(history: &History, report: &Report) -> String {
         s.changes,
         s.subscriptions,
         s.sessions,
+        s.conflated,
+        s.acks,
+        s.repeats,
         s.snapshots,
         s.reads,
         s.faults

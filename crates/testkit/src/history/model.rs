@@ -53,6 +53,8 @@ pub struct History {
     pub(super) names: Names,
     pub(super) attempts: Vec<Attempt>,
     pub(super) feeds: Vec<Feed>,
+    pub(super) acks: Vec<Ack>,
+    pub(super) positions: Vec<Position>,
     pub(super) reads: Vec<Read>,
     pub(super) queries: Vec<QueryRead>,
     pub(super) faults: Vec<FaultRecord>,
@@ -179,6 +181,28 @@ pub(super) struct Held {
     pub(super) hash: DocumentHash,
 }
 
+/// An acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ack {
+    pub(super) place: Place,
+    /// The name of the subscription.
+    pub(super) feed: Name,
+    pub(super) at_idx: u64,
+    pub(super) t_inv: u64,
+    pub(super) t_ret: Option<u64>,
+    pub(super) outcome: Outcome,
+    pub(super) seq: Option<u64>,
+}
+
+/// Where a consumer was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub(super) place: Place,
+    pub(super) consumer: Name,
+    pub(super) t_ret: u64,
+    pub(super) seq: u64,
+}
+
 /// What decides which changes a subscription sees, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ViewOf {
@@ -192,6 +216,18 @@ pub(super) struct Feed {
     pub(super) name: Name,
     /// By `idx`.
     pub(super) receptions: Vec<Received>,
+}
+
+impl Feed {
+    /// The consumer that it takes part in.
+    pub(super) fn consumer(&self) -> Option<Name> {
+        self.receptions
+            .iter()
+            .find_map(|received| match &received.got {
+                Got::Subscribed(opened) => opened.consumer,
+                _ => None,
+            })
+    }
 }
 
 #[derive(Debug)]
@@ -214,6 +250,8 @@ pub(super) enum Got {
     Page,
     Reset { reason: ResetReason, known: bool },
     Ended { expired: bool },
+    Left { lost: bool },
+    Drained,
 }
 
 #[derive(Debug)]
@@ -228,12 +266,18 @@ pub(super) struct Opened {
     pub(super) how: How,
     pub(super) seq: u64,
     pub(super) known: bool,
+    pub(super) conflate: bool,
+    pub(super) consumer: Option<Name>,
+    pub(super) ack_timeout_ms: Option<u64>,
 }
 
 /// A change as it was received.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) seq: u64,
+    /// The document's.
+    pub(super) version: u64,
+    pub(super) conflated: bool,
     pub(super) op: Op,
     pub(super) path: Name,
     pub(super) old: Option<DocumentHash>,

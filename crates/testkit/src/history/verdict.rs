@@ -7,7 +7,8 @@ use serde::Serialize;
 use super::model::Place;
 
 /// A rule of the checker. `C` rules compare commits and reads with the log, `S` rules are the
-/// promises of subscriptions.
+/// promises of subscriptions, `F` rules those of conflated ones, `A` rules those of consumers: what
+/// their acknowledgements stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[allow(missing_docs, reason = "`Rule::promise` says what each is")]
 pub enum Rule {
@@ -27,11 +28,20 @@ pub enum Rule {
     S7,
     S8,
     S9,
+    S10,
+    F1,
+    F2,
+    A1,
+    A2,
+    A3,
+    A4,
+    A5,
+    A6,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Rule; 16] = [
+    pub const ALL: [Rule; 25] = [
         Rule::C1,
         Rule::C2,
         Rule::C3,
@@ -48,6 +58,15 @@ impl Rule {
         Rule::S7,
         Rule::S8,
         Rule::S9,
+        Rule::S10,
+        Rule::F1,
+        Rule::F2,
+        Rule::A1,
+        Rule::A2,
+        Rule::A3,
+        Rule::A4,
+        Rule::A5,
+        Rule::A6,
     ];
 
     /// What is promised.
@@ -72,6 +91,23 @@ impl Rule {
             Rule::S7 => "only what is in the log is seen, and nothing before it was written",
             Rule::S8 => "a change has the same content on every transport",
             Rule::S9 => "a gap is declared",
+            Rule::S10 => {
+                "who follows to the end is sent all that there was, and it adds up to that"
+            }
+            Rule::F1 => "conflated commits have of each document its newest state",
+            Rule::F2 => "of a document no older state is sent after a newer one",
+            Rule::A1 => "what was acknowledged is not sent again",
+            Rule::A2 => {
+                "no change is skipped: through a consumer's position, and before later ones of its \
+                 document, each was sent and acknowledged"
+            }
+            Rule::A3 => "the changes of a document are sent in their order",
+            Rule::A4 => {
+                "a document is with one subscription until that has acknowledged what it was sent of \
+                 it, or is gone"
+            }
+            Rule::A5 => "a change comes again only once a subscription that was sent it is over",
+            Rule::A6 => "an acknowledgement is answered with a position that covers what was sent",
         }
     }
 }
@@ -112,6 +148,12 @@ pub struct Summary {
     pub sessions: u64,
     /// Changes that they received.
     pub changes: u64,
+    /// Commits among them that stood for several.
+    pub conflated: u64,
+    /// Acknowledgements that were answered.
+    pub acks: u64,
+    /// Changes that a consumer was sent once more.
+    pub repeats: u64,
     /// Snapshots and queries compared with the log.
     pub snapshots: u64,
     /// Reads of documents.

@@ -393,6 +393,9 @@ impl Model {
             how,
             seq: subscription.position,
             known: false,
+            conflate: false,
+            consumer: None,
+            ack_timeout_ms: None,
         };
         self.event(index, Event::Subscribed(Box::new(event)));
         if how != How::Snapshot {
@@ -511,6 +514,8 @@ fn see(subscription: &Subscription, seq: u64, change: &Change) -> Option<ChangeE
     };
     Some(ChangeEvent {
         seq,
+        version: None,
+        conflated: false,
         op,
         path: change.path.clone().into(),
         old_hash: before.filter(|_| subscription.old).map(Content::hash),

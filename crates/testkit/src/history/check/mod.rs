@@ -1,6 +1,7 @@
 //! The checker. Each rule is a file; all of it is sorting, and merging what is sorted: near-linear
 //! in the number of records, and for views also in the changes of their collection.
 
+mod consumers;
 mod facts;
 mod feed;
 mod log;
@@ -9,7 +10,7 @@ mod view;
 use facts::Facts;
 
 use super::load::InputError;
-use super::model::History;
+use super::model::{Got, History};
 use super::record::Outcome;
 use super::verdict::{Report, Summary};
 
@@ -24,7 +25,9 @@ pub fn check(history: &History) -> Result<Report, InputError> {
     log::check(&facts, &mut report);
     let mut claims = log::c7_reads::claims(&facts, &mut report);
     let sessions = feed::check(&facts, &views, &mut claims, &mut report);
-    report.summary = summary(history, sessions);
+    let of_consumers = consumers::check(&facts, &views, &mut report);
+    report.summary = summary(history, sessions + of_consumers.sessions);
+    report.summary.repeats = of_consumers.repeats;
     report.summary.snapshots = u64::try_from(claims.len()).unwrap_or(u64::MAX);
     view::check_claims(history, &views, claims, &mut report);
     report
@@ -44,7 +47,14 @@ fn summary(history: &History, sessions: u64) -> Summary {
         )
     };
     let receptions = history.feeds.iter().flat_map(|feed| &feed.receptions);
-    let changes = receptions.filter(|r| matches!(r.got, super::model::Got::Change(_)));
+    let changes = receptions.filter_map(|r| match &r.got {
+        Got::Change(seen) => Some(seen),
+        _ => None,
+    });
+    let conflated = changes
+        .clone()
+        .filter(|seen| seen.conflated && seen.last_of_commit);
+    let acks = history.acks.iter().filter(|ack| ack.outcome == Outcome::Ok);
     Summary {
         records: history.records,
         acknowledged: outcomes(Outcome::Ok),
@@ -54,6 +64,9 @@ fn summary(history: &History, sessions: u64) -> Summary {
         subscriptions: count(history.feeds.len()),
         sessions,
         changes: count(changes.count()),
+        conflated: count(conflated.count()),
+        acks: count(acks.count()),
+        repeats: 0,
         snapshots: 0,
         reads: count(history.reads.len()),
         faults: count(history.faults.len()),

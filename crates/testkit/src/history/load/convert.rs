@@ -6,12 +6,12 @@ use wellspring_types::{Data, Filter, Select};
 use super::{Fault, Loading};
 use crate::history::DocumentHash;
 use crate::history::model::{
-    Attempt, AttemptedWrite, DocumentName, Feed, FloorMoved, Got, Held, Image, LoggedChange,
-    LoggedCommit, Opened, Place, QueryRead, Read, Received, Seen, StateDocument, ViewOf,
+    Ack, Attempt, AttemptedWrite, DocumentName, Feed, FloorMoved, Got, Held, Image, LoggedChange,
+    LoggedCommit, Opened, Place, Position, QueryRead, Read, Received, Seen, StateDocument, ViewOf,
 };
 use crate::history::record::{
-    ChangeEvent, DumpRecord, Event, LogChange, LogRecord, Origin, Outcome, ReadRecord, Reception,
-    Record, StateRecord, SubscribedEvent, WriteRecord,
+    AckRecord, ChangeEvent, DumpRecord, Event, LogChange, LogRecord, Origin, Outcome,
+    PositionRecord, ReadRecord, Reception, Record, StateRecord, SubscribedEvent, WriteRecord,
 };
 
 /// Documents that say what is no longer offered (`docs/format.md`).
@@ -29,6 +29,8 @@ impl Loading {
             Record::W(record) => self.write(place, record),
             Record::R(record) => self.reception(place, *record),
             Record::G(record) => self.read(place, &record),
+            Record::A(record) => self.ack(place, &record),
+            Record::P(record) => self.position(place, &record),
             Record::X(record) => {
                 self.history.faults.push(record);
                 Ok(())
@@ -50,14 +52,35 @@ impl Loading {
         Ok(())
     }
 
-    fn write(&mut self, place: Place, record: WriteRecord) -> Result<(), Fault> {
-        let is_ok = record.outcome == Outcome::Ok;
-        if record.seq.is_some() != is_ok || (is_ok && record.t_ret.is_none()) {
-            return Err(Fault::Outcome);
-        }
-        if record.t_ret.is_some_and(|t_ret| t_ret < record.t_inv) {
+    fn ack(&mut self, place: Place, record: &AckRecord) -> Result<(), Fault> {
+        check_outcome(record.outcome, (record.t_inv, record.t_ret), record.seq)?;
+        self.history.acks.push(Ack {
+            place,
+            feed: self.history.names.intern(&record.sub),
+            at_idx: record.at_idx,
+            t_inv: record.t_inv,
+            t_ret: record.t_ret,
+            outcome: record.outcome,
+            seq: record.seq,
+        });
+        Ok(())
+    }
+
+    fn position(&mut self, place: Place, record: &PositionRecord) -> Result<(), Fault> {
+        if record.t_ret < record.t_inv {
             return Err(Fault::Times);
         }
+        self.history.positions.push(Position {
+            place,
+            consumer: self.history.names.intern(&record.consumer),
+            t_ret: record.t_ret,
+            seq: record.seq,
+        });
+        Ok(())
+    }
+
+    fn write(&mut self, place: Place, record: WriteRecord) -> Result<(), Fault> {
+        check_outcome(record.outcome, (record.t_inv, record.t_ret), record.seq)?;
         let mut writes = Vec::with_capacity(record.writes.len());
         for write in record.writes {
             writes.push(AttemptedWrite {
@@ -222,12 +245,16 @@ impl Loading {
             Event::Ended(event) => Got::Ended {
                 expired: &*event.code == "token_expired",
             },
+            Event::Left(event) => Got::Left { lost: event.lost },
+            Event::Drained(_) => Got::Drained,
         })
     }
 
     fn seen(&mut self, event: &ChangeEvent) -> Result<Seen, Fault> {
         Ok(Seen {
             seq: event.seq,
+            version: event.version.unwrap_or(event.seq),
+            conflated: event.conflated,
             op: event.op,
             path: self.document(&event.path)?.path,
             old: hash(event.old_hash, event.old.as_deref())?,
@@ -252,6 +279,12 @@ impl Loading {
             how: event.how,
             seq: event.seq,
             known: event.known,
+            conflate: event.conflate,
+            consumer: event
+                .consumer
+                .as_deref()
+                .map(|name| self.history.names.intern(name)),
+            ack_timeout_ms: event.ack_timeout_ms,
         })
     }
 
@@ -289,6 +322,22 @@ impl Loading {
             path: self.history.names.intern(path),
         })
     }
+}
+
+/// An answer goes with an outcome, and comes after the question.
+fn check_outcome(
+    outcome: Outcome,
+    (t_inv, t_ret): (u64, Option<u64>),
+    seq: Option<u64>,
+) -> Result<(), Fault> {
+    let is_ok = outcome == Outcome::Ok;
+    if seq.is_some() != is_ok || (is_ok && t_ret.is_none()) {
+        return Err(Fault::Outcome);
+    }
+    if t_ret.is_some_and(|t_ret| t_ret < t_inv) {
+        return Err(Fault::Times);
+    }
+    Ok(())
 }
 
 fn image(hash: Option<DocumentHash>, data: Option<&RawValue>) -> Result<Option<Image>, Fault> {

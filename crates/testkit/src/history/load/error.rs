@@ -99,6 +99,12 @@ pub enum Fault {
     /// An event outside a session.
     #[error("its session has not begun with `subscribed`")]
     NotSubscribed,
+    /// A subscription is of a consumer in one session, and of none, or another, in the next.
+    #[error("a subscription is of one consumer in all its sessions, or of none")]
+    OtherConsumer,
+    /// An acknowledgement of what is not in the history.
+    #[error("an acknowledgement is of an event of a consumer's subscription")]
+    Ack,
     /// What a filter or a select shows of this document cannot be worked out.
     #[error("a subscription filters or selects in {collection}: the document's data must be here")]
     NoData {

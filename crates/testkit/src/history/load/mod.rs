@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use super::model::{Feed, History, Name, Place, ViewOf};
+use super::model::{Feed, Got, History, Name, Place, ViewOf};
 use super::record::Record;
 
 pub use error::{Fault, InputError};
@@ -104,6 +104,16 @@ impl Loading {
         for feed in &self.history.feeds {
             check_whole(feed).map_err(|(place, fault)| self.unusable(place, fault))?;
         }
+        for ack in &self.history.acks {
+            let feed = self.feeds.get(&ack.feed);
+            let feed = feed.map(|index| &self.history.feeds[*index]);
+            let is_of_one = feed.is_some_and(|feed| {
+                feed.consumer().is_some() && ack.at_idx < feed.receptions.len() as u64
+            });
+            if !is_of_one {
+                return Err(self.unusable(ack.place, Fault::Ack));
+            }
+        }
         Ok(self.history)
     }
 }
@@ -112,15 +122,16 @@ impl Loading {
 fn check_whole(feed: &Feed) -> Result<(), (Place, Fault)> {
     let mut session = None;
     let mut t_recv = 0;
+    let consumer = feed.consumer();
     for (expected, received) in (0_u64..).zip(&feed.receptions) {
         let fault = if received.idx != expected {
             Some(Fault::MissingIndex { expected })
         } else if received.t_recv < t_recv {
             Some(Fault::ClockFell)
-        } else if matches!(received.got, super::model::Got::Subscribed(_)) {
+        } else if let Got::Subscribed(opened) = &received.got {
             session = Some(received.session);
-            None
-        } else if matches!(received.got, super::model::Got::Ended { .. }) {
+            (opened.consumer != consumer).then_some(Fault::OtherConsumer)
+        } else if matches!(received.got, Got::Ended { .. }) {
             None // Also the answer to a request that was not accepted.
         } else {
             (session != Some(received.session)).then_some(Fault::NotSubscribed)

@@ -45,6 +45,10 @@ pub enum Event {
     Reset(ResetEvent),
     /// The server ended the subscription, or refused to accept it.
     Ended(EndedEvent),
+    /// The session is over without a word of the server.
+    Left(LeftEvent),
+    /// The client has followed to the end: until nothing more came, of a database that nobody wrote to.
+    Drained(DrainedEvent),
 }
 
 /// Where a session was asked to begin.
@@ -116,6 +120,16 @@ pub struct SubscribedEvent {
     /// The snapshot has only what differs from what the client said that it holds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub known: bool,
+    /// Whether it was asked to be told what commits come to while it is behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflate: bool,
+    /// The consumer that it takes part in. Each name is of one consumer: one that was deleted is not
+    /// made again. `subscribed` comes again, in the same session, with another share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<Box<str>>,
+    /// Of a consumer: the longest time without an acknowledgement, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack_timeout_ms: Option<u64>,
 }
 
 /// A document of a snapshot.
@@ -168,6 +182,12 @@ pub enum Op {
 pub struct ChangeEvent {
     /// The commit's sequence.
     pub seq: u64,
+    /// The document's version, where that is not the commit's sequence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Whether the commit stands for all after the one before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub conflated: bool,
     /// The effect on the view.
     pub op: Op,
     /// The document.
@@ -232,3 +252,17 @@ pub struct EndedEvent {
     /// The error's code, `token_expired` for one.
     pub code: Box<str>,
 }
+
+/// The session is over without a word of the server.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeftEvent {
+    /// Whether the connection was found to be gone; else the client is about to close it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+}
+
+/// The client has followed to the end.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainedEvent {}

@@ -17,6 +17,7 @@
 //! only from the documents before and after each change, and worked out by the checker: a log that
 //! said "matches subscription 7" would have asked the code under test.
 
+mod consumer;
 mod feed;
 
 use serde::{Deserialize, Serialize};
@@ -24,9 +25,11 @@ use serde_json::value::RawValue;
 
 use super::DocumentHash;
 
+pub use consumer::{AckRecord, PositionRecord};
 pub use feed::{
-    ChangeEvent, CheckpointEvent, CurrentEvent, EndedEvent, Event, How, Op, Origin, PageEvent,
-    Reception, RemovedEvent, ResetEvent, ResetReason, SnapshotEvent, SubscribedEvent,
+    ChangeEvent, CheckpointEvent, CurrentEvent, DrainedEvent, EndedEvent, Event, How, LeftEvent,
+    Op, Origin, PageEvent, Reception, RemovedEvent, ResetEvent, ResetReason, SnapshotEvent,
+    SubscribedEvent,
 };
 
 /// One line of a history.
@@ -38,6 +41,10 @@ pub enum Record {
     R(Box<Reception>),
     /// A document or a query that a client has read.
     G(ReadRecord),
+    /// An acknowledgement of what a consumer's subscription was sent.
+    A(AckRecord),
+    /// Where a consumer was.
+    P(PositionRecord),
     /// Something that was done to the database.
     X(FaultRecord),
     /// The range of the dump that `LOG` and `STATE` are of: once in a history.

@@ -6,11 +6,12 @@ use wellspring_protocol::json::client::{FeedPart, ReceivedCommit};
 use wellspring_types::feed::{self, FeedMessage, SubscribeRequest};
 use wellspring_types::{Document, DocumentPath, ResumeToken, Sequence};
 
-use super::Recorder;
+use super::{PendingAck, Recorder};
 use crate::history::DocumentHash;
 use crate::history::record::{
-    ChangeEvent, CheckpointEvent, CurrentEvent, EndedEvent, Event, How, Op, Origin, PageEvent,
-    Reception, Record, RemovedEvent, ResetEvent, ResetReason, SnapshotEvent, SubscribedEvent,
+    ChangeEvent, CheckpointEvent, CurrentEvent, DrainedEvent, EndedEvent, Event, How, LeftEvent,
+    Op, Origin, PageEvent, Reception, Record, RemovedEvent, ResetEvent, ResetReason, SnapshotEvent,
+    SubscribedEvent,
 };
 
 /// A token, and where in the subscription's record it was received.
@@ -20,6 +21,15 @@ pub struct TokenPlace {
     pub token: ResumeToken,
     /// The event's `idx`.
     pub idx: u64,
+}
+
+/// What is known of a session's connection when the session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It is there, and is about to be closed.
+    Closing,
+    /// It is gone.
+    Gone,
 }
 
 /// Records one subscription through all its sessions.
@@ -43,6 +53,7 @@ impl FeedRecorder {
         let filter = filter.and_then(|text| RawValue::from_string(text).ok());
         let select = view.select.as_ref().map(|select| select.fields());
         let select = select.unwrap_or_default().iter();
+        let consumer = request.consumer.as_ref();
         FeedRecorder {
             recorder,
             sub: sub.into(),
@@ -60,6 +71,9 @@ impl FeedRecorder {
                 how: How::Live,
                 seq: 0,
                 known: false,
+                conflate: request.conflate,
+                consumer: consumer.map(|of| of.name.as_str().into()),
+                ack_timeout_ms: consumer.map(|of| of.ack_timeout_ms),
             },
             session: 0,
             idx: 0,
@@ -119,7 +133,8 @@ impl FeedRecorder {
             FeedMessage::Current { seq, token } => self.current(*seq, token),
             FeedMessage::Changes { commits, token } => {
                 for commit in commits {
-                    self.changes(commit.seq, &commit.changes, Ends::Whole);
+                    let told = (commit.conflated, Ends::Whole);
+                    self.changes(commit.seq, &commit.changes, told);
                 }
                 self.keep(token);
             }
@@ -174,6 +189,26 @@ impl FeedRecorder {
         }
     }
 
+    /// The session is over without a word of the server: its connection is gone, or the client is
+    /// about to close it.
+    pub fn left(&mut self, connection: Connection) {
+        let lost = connection == Connection::Gone;
+        self.event(Event::Left(LeftEvent { lost }));
+    }
+
+    /// The client has followed to the end: until nothing more came, of a database that nobody wrote to.
+    pub fn drained(&mut self) {
+        self.event(Event::Drained(DrainedEvent {}));
+    }
+
+    /// The token that is newest is about to be acknowledged; `None` where there is none.
+    #[must_use]
+    pub fn ack(&self) -> Option<PendingAck> {
+        let at = self.token.clone()?;
+        let sub = self.sub.clone();
+        Some(PendingAck::new(self.recorder.clone(), sub, at))
+    }
+
     fn subscribed(&mut self, how: feed::How, seq: Sequence, token: Option<&ResumeToken>) {
         self.view.how = match how {
             feed::How::Live => How::Live,
@@ -221,14 +256,21 @@ impl FeedRecorder {
         } else {
             Ends::Whole
         };
-        self.changes(commit.seq, &commit.changes, ends);
+        self.changes(commit.seq, &commit.changes, (commit.conflated, ends));
     }
 
-    fn changes(&mut self, seq: Sequence, changes: &[feed::Change], ends: Ends) {
+    fn changes(
+        &mut self,
+        seq: Sequence,
+        changes: &[feed::Change],
+        (conflated, ends): (bool, Ends),
+    ) {
         for (index, change) in changes.iter().enumerate() {
             let is_last = index + 1 == changes.len();
             self.event(Event::Change(ChangeEvent {
                 seq: seq.0,
+                version: (change.version != seq).then_some(change.version.0),
+                conflated,
                 op: match change.op {
                     feed::Op::Insert => Op::Insert,
                     feed::Op::Update => Op::Update,

@@ -1,5 +1,6 @@
 //! Writing a history down, from as many tasks and threads as there are.
 
+mod ack;
 mod clock;
 pub mod dump;
 mod feed;
@@ -12,14 +13,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wellspring_types::{Document, DocumentPath};
+use wellspring_types::{Document, DocumentPath, Sequence};
 
+pub use ack::PendingAck;
 pub use clock::now;
-pub use feed::{FeedRecorder, TokenPlace};
+pub use feed::{Connection, FeedRecorder, TokenPlace};
 pub use write::PendingWrite;
 
 use super::DocumentHash;
-use super::record::{FaultRecord, ReadRecord, Record};
+use super::record::{FaultRecord, PositionRecord, ReadRecord, Record};
 use sink::Sink;
 
 /// Writes records to a file, or to memory up to a bound. Clones write to the same. A record is
@@ -110,6 +112,16 @@ impl Recorder {
             version: Some(found.map_or(0, |document| document.version.0)),
             hash: found.map(|document| DocumentHash::of(&document.data)),
             ..ReadRecord::default()
+        }));
+    }
+
+    /// A consumer's position, asked for at `t_inv` and just answered.
+    pub fn position(&self, consumer: &str, t_inv: u64, seq: Sequence) {
+        self.record(&Record::P(PositionRecord {
+            consumer: consumer.into(),
+            t_inv,
+            t_ret: self.now(),
+            seq: seq.0,
         }));
     }
 

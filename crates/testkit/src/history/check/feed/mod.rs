@@ -1,10 +1,13 @@
-//! Rules S1 to S9: what subscriptions were sent, against what their views should have shown.
+//! The `S` rules, and the `F` rules of conflated feeds: what subscriptions were sent, against what
+//! their views should have shown.
 
+mod net;
 mod placements;
+mod s10_end;
 mod s3_missing;
 mod s5_quiet;
-mod s7_early;
-mod s8_content;
+pub(super) mod s7_early;
+pub(super) mod s8_content;
 mod s9_gaps;
 mod session;
 mod walk;
@@ -23,6 +26,9 @@ pub(super) fn check(
     let mut count = 0;
     let mut unkept = s8_content::Unkept::default();
     for feed in &facts.history.feeds {
+        if feed.consumer().is_some() {
+            continue; // What it is sent depends on what others have acknowledged.
+        }
         let (sessions, snapshots) = walk::walk(feed);
         claims.extend(snapshots);
         for session in &sessions {
@@ -34,6 +40,11 @@ pub(super) fn check(
             let Some(view) = views.get(session.opened.view) else {
                 continue;
             };
+            s10_end::check(facts, session, view, report);
+            if session.opened.conflate {
+                net::check(facts, session, view, report);
+                continue;
+            }
             s3_missing::check(facts, session, view, report);
             s8_content::check(facts, session, view, report);
             unkept.check(facts, session, report);

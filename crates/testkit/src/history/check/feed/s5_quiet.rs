@@ -19,8 +19,9 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, report: &mut Repor
     let mut before = session.first;
     for (received, _) in &session.events {
         let quiet = received.t_recv - before.t_recv;
-        // A poll's pages come when they are asked for.
-        if quiet > longest && !matches!(received.got, Got::Page) {
+        // A poll's pages come when they are asked for; others are the client's own doing.
+        let is_asked_for = matches!(received.got, Got::Page | Got::Left { .. } | Got::Drained);
+        if quiet > longest && !is_asked_for {
             let sentence = format!(
                 "{} heard nothing for {} ms, though it asked for a checkpoint every {interval_ms} ms",
                 facts.text(session.feed.name),

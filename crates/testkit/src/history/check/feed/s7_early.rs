@@ -3,7 +3,7 @@
 
 use super::session::Session;
 use crate::history::check::facts::Facts;
-use crate::history::model::{Got, Received};
+use crate::history::model::{Got, Name, Received};
 use crate::history::record::{How, Origin};
 use crate::history::verdict::{Report, Rule};
 
@@ -44,6 +44,16 @@ fn position(
     (received, seq): (&Received, u64),
     report: &mut Report,
 ) {
+    told(facts, session.feed.name, (received, seq), report);
+}
+
+/// A subscription was told of a position.
+pub(in crate::history::check) fn told(
+    facts: &Facts<'_>,
+    feed: Name,
+    (received, seq): (&Received, u64),
+    report: &mut Report,
+) {
     let head = facts.history.dump.head;
     let fault = if seq > head {
         format!("the log ends at {head}")
@@ -52,7 +62,7 @@ fn position(
     } else {
         return;
     };
-    let name = facts.text(session.feed.name);
+    let name = facts.text(feed);
     let sentence = format!("{name} was told of position {seq}, but {fault}");
     report.add(Rule::S7, &[received.place], sentence);
 }

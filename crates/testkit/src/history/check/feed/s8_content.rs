@@ -7,7 +7,7 @@ use super::session::Session;
 use crate::history::DocumentHash;
 use crate::history::check::facts::Facts;
 use crate::history::check::view::{ViewChange, ViewLog};
-use crate::history::model::{Name, Place, Received, Seen};
+use crate::history::model::{Name, Opened, Place, Received, Seen};
 use crate::history::record::Op;
 use crate::history::verdict::{Report, Rule};
 
@@ -17,10 +17,10 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, view: &ViewLog, re
             continue;
         }
         let Some(change) = view.find(seen.seq, seen.path) else {
-            unexpected(facts, session, (seen, received), report);
+            unexpected(facts, session.feed.name, (seen, received), report);
             continue;
         };
-        if let Some(fault) = difference(session, seen, change) {
+        if let Some(fault) = difference(session.opened, seen, change) {
             let sentence = format!(
                 "{} received the change of {} at {} with {fault}",
                 facts.text(session.feed.name),
@@ -32,9 +32,9 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, view: &ViewLog, re
     }
 }
 
-fn unexpected(
+pub(in crate::history::check) fn unexpected(
     facts: &Facts<'_>,
-    session: &Session<'_>,
+    feed: Name,
     (seen, received): (&Seen, &Received),
     report: &mut Report,
 ) {
@@ -46,20 +46,28 @@ fn unexpected(
     } else {
         (Rule::S7, "which the log does not have")
     };
-    let name = facts.text(session.feed.name);
+    let name = facts.text(feed);
     let (path, seq) = (facts.text(seen.path), seen.seq);
     let sentence = format!("{name} received a change of {path} at {seq}, {fault}");
     report.add(rule, &[received.place], sentence);
 }
 
-fn difference(session: &Session<'_>, seen: &Seen, change: &ViewChange) -> Option<&'static str> {
+/// How a change differs from what it is to the view.
+pub(in crate::history::check) fn difference(
+    opened: &Opened,
+    seen: &Seen,
+    change: &ViewChange,
+) -> Option<&'static str> {
+    if seen.version != seen.seq || seen.conflated {
+        return Some("another version than its commit's");
+    }
     if seen.op != change.op {
         return Some("another effect on its view than the log says");
     }
     if seen.new != change.new {
         return Some("another content than the log has");
     }
-    let old = session.opened.old.then_some(change.old).flatten();
+    let old = opened.old.then_some(change.old).flatten();
     (seen.old != old).then_some("another document before than the log has")
 }
 

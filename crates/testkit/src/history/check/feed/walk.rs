@@ -6,6 +6,7 @@ use super::session::{Placement, Seam, Session, Start, Stretch};
 use crate::history::check::view::{Claim, Contents};
 use crate::history::model::{Feed, Got, Held, Name, Opened, Received, Seen};
 use crate::history::record::{How, Origin};
+use crate::history::verdict::Rule;
 
 /// What a token of an event stands for.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ struct Walk<'h> {
     /// Commits, likewise.
     commits: HashMap<u64, u32>,
     holding: HashMap<Name, Entry>,
+    /// Whether that should be the whole view.
+    holds_all: bool,
     now: Now,
 }
 
@@ -59,6 +62,7 @@ pub(super) fn walk(feed: &Feed) -> (Vec<Session<'_>>, Vec<Claim>) {
         seen: HashMap::new(),
         commits: HashMap::new(),
         holding: HashMap::new(),
+        holds_all: false,
         now: Now::default(),
     };
     for received in &feed.receptions {
@@ -95,6 +99,9 @@ impl<'h> Walk<'h> {
             Start::Position(position) | Start::AtLeast(position) => position,
             _ => 0,
         };
+        // What commits come to is relative to the token: who goes on from an older one than what it
+        // holds keeps what came before and went after it.
+        let goes_back = opened.conflate && known < self.now.position;
         let in_snapshot = opened.how == How::Snapshot || start == Start::InSnapshot;
         self.now = Now {
             session: self.now.session + 1,
@@ -103,6 +110,10 @@ impl<'h> Walk<'h> {
             position: opened.seq.max(known),
             checkpoint: None,
             open: None,
+        };
+        self.holds_all = match start {
+            Start::Fresh | Start::Foreign => opened.seq == 0 && !in_snapshot,
+            _ => self.holds_all && !goes_back,
         };
         let seam = match start {
             Start::Fresh | Start::Foreign => Seam::None,
@@ -180,7 +191,11 @@ impl<'h> Walk<'h> {
                 let position = (!self.now.in_snapshot).then_some(self.now.position);
                 Placement::StartsOver(position)
             }
-            Got::Page | Got::Subscribed(_) => Placement::Fine,
+            Got::Drained => {
+                self.drained(received);
+                Placement::Fine
+            }
+            Got::Page | Got::Left { .. } | Got::Subscribed(_) => Placement::Fine,
         }
     }
 
@@ -221,10 +236,12 @@ impl<'h> Walk<'h> {
             view: last.opened.view,
             seq,
             place: received.place,
+            rule: Rule::C5,
             what: "a snapshot",
             contents: Contents::new(entries),
         });
         self.holding.retain(|_, entry| entry.held.is_some());
+        self.holds_all = true;
         last.stretches
             .push(Stretch::new(Seam::Snapshot, seq, received));
         self.now = Now {
@@ -236,6 +253,22 @@ impl<'h> Walk<'h> {
             open: None,
         };
         Placement::Fine
+    }
+
+    /// What it was sent adds up to the view.
+    fn drained(&mut self, received: &'h Received) {
+        let Some(session) = self.sessions.last().filter(|_| self.holds_all) else {
+            return;
+        };
+        let documents = self.holding.iter().map(|(path, entry)| (*path, entry.held));
+        self.claims.push(Claim {
+            view: session.opened.view,
+            seq: self.now.position,
+            place: received.place,
+            rule: Rule::S10,
+            what: "what it was sent in all",
+            contents: Contents::of_contents(documents),
+        });
     }
 
     fn checkpoint(&mut self, received: &'h Received, seq: u64) -> Placement {
@@ -270,7 +303,7 @@ impl<'h> Walk<'h> {
         let placement = self.place(seen);
         self.seen.insert((seen.seq, seen.path), session);
         self.commits.insert(seen.seq, session);
-        let version = seen.seq;
+        let version = seen.version;
         let held = seen.new.map(|hash| Held { version, hash });
         match held {
             Some(_) => self.holding.insert(seen.path, Entry { held, session }),
@@ -281,8 +314,13 @@ impl<'h> Walk<'h> {
             .last_mut()
             .and_then(|s| s.stretches.last_mut())
         {
-            let is_whole = u64::from(!seen.last_of_commit);
-            stretch.reach(seen.seq, seen.seq - is_whole.min(seen.seq), received);
+            let complete = match (seen.last_of_commit, seen.conflated) {
+                (true, _) => seen.seq,
+                (false, false) => seen.seq.saturating_sub(1),
+                // Of all that it stands for only a part is there.
+                (false, true) => stretch.to,
+            };
+            stretch.reach(seen.seq, complete, received);
             stretch.changes.push((seen, received));
         }
         if matches!(placement, Placement::Fine | Placement::Interrupts) {

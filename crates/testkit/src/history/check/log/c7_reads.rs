@@ -42,6 +42,7 @@ pub(crate) fn claims(facts: &Facts<'_>, report: &mut Report) -> Vec<Claim> {
             view: query.view,
             seq: query.seq,
             place: query.place,
+            rule: Rule::C5,
             what: "a query",
             contents: Contents::of_documents(&query.documents),
         });

@@ -1,4 +1,5 @@
-//! C5, for clients: a snapshot, and a query, is what the log adds up to at its sequence.
+//! C5, for clients: a snapshot, and a query, is what the log adds up to at its sequence. And, of S10,
+//! so is all that a subscription was sent.
 
 use std::collections::HashMap;
 
@@ -11,13 +12,26 @@ pub(in crate::history::check) struct Claim {
     pub(in crate::history::check) view: usize,
     pub(in crate::history::check) seq: u64,
     pub(in crate::history::check) place: Place,
+    /// What it is against if it is not so.
+    pub(in crate::history::check) rule: Rule,
     /// In words: `a snapshot`.
     pub(in crate::history::check) what: &'static str,
     pub(in crate::history::check) contents: Contents,
 }
 
 /// Documents by path. `None`: what the client was told of it was meant for another sequence.
-pub(in crate::history::check) struct Contents(HashMap<Name, Option<Held>>);
+pub(in crate::history::check) struct Contents {
+    documents: HashMap<Name, Option<Held>>,
+    versions: Versions,
+}
+
+/// Whether versions count: those that a client holds of a view that selects stay behind where
+/// nothing that was selected has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Versions {
+    Count,
+    MayDiffer,
+}
 
 impl Contents {
     pub(in crate::history::check) fn of_documents(documents: &[(Name, Held)]) -> Contents {
@@ -27,7 +41,27 @@ impl Contents {
     pub(in crate::history::check) fn new(
         entries: impl Iterator<Item = (Name, Option<Held>)>,
     ) -> Contents {
-        Contents(entries.collect())
+        Contents {
+            documents: entries.collect(),
+            versions: Versions::Count,
+        }
+    }
+
+    /// Of which only the documents' contents count.
+    pub(in crate::history::check) fn of_contents(
+        entries: impl Iterator<Item = (Name, Option<Held>)>,
+    ) -> Contents {
+        Contents {
+            versions: Versions::MayDiffer,
+            ..Contents::new(entries)
+        }
+    }
+
+    fn differ(&self, told: &Held, is: Option<&Held>) -> bool {
+        match self.versions {
+            Versions::Count => Some(told) != is,
+            Versions::MayDiffer => Some(told.hash) != is.map(|is| is.hash),
+        }
     }
 }
 
@@ -57,20 +91,21 @@ pub(in crate::history::check) fn check_claims(
                 };
             }
             if let Some(sentence) = compare(history, claim, &fold) {
-                report.add(Rule::C5, &[claim.place], sentence);
+                report.add(claim.rule, &[claim.place], sentence);
             }
         }
     }
 }
 
 fn compare(history: &History, claim: &Claim, fold: &HashMap<Name, Held>) -> Option<String> {
-    let held = &claim.contents.0;
+    let held = &claim.contents.documents;
     let mut wrong: Vec<Name> = Vec::new();
     let mut found = 0;
     for (path, told) in held {
         let is = fold.get(path);
         found += usize::from(is.is_some());
-        if told.is_some() && told.as_ref() != is {
+        let differs = |told| claim.contents.differ(told, is);
+        if told.as_ref().is_some_and(differs) {
             wrong.push(*path);
         }
     }
