@@ -10,10 +10,16 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 use listenfd::ListenFd;
+use mimalloc::MiMalloc;
 
 use crate::arguments::Arguments;
 use crate::failure::Failure;
 use crate::output::tell;
+
+/// Most of what a commit allocates is freed by another thread than its own, which the C library's
+/// allocator does with locks and in long lists (see docs/decisions/0026).
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let matches = arguments::command().get_matches();

@@ -7,6 +7,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::watch;
 use wellspring_types::{Document, DocumentPath, Sequence};
 
+use crate::apply::ApplyQueue;
 use crate::commit::{Commit, DocumentChange, Group};
 use crate::executor::Patience;
 
@@ -17,6 +18,8 @@ pub(crate) struct Visible {
     /// Bytes of groups in the overlay, for the writer to wait on.
     pending_bytes: Mutex<usize>,
     drained: Condvar,
+    /// Where groups that are visible wait for the store; it is told when somebody needs them there.
+    apply: Arc<ApplyQueue>,
     /// Wakes readers that wait for the store.
     progress: watch::Sender<Progress>,
 }
@@ -48,7 +51,7 @@ pub(crate) struct Pending {
 
 impl Visible {
     /// Everything up to `applied` is in the store, and nothing else is visible.
-    pub(crate) fn new(applied: Sequence) -> Visible {
+    pub(crate) fn new(applied: Sequence, apply: Arc<ApplyQueue>) -> Visible {
         let overlay = Overlay {
             visible: applied,
             documents: HashMap::new(),
@@ -57,6 +60,7 @@ impl Visible {
             overlay: RwLock::new(overlay),
             pending_bytes: Mutex::new(0),
             drained: Condvar::new(),
+            apply,
             progress: watch::Sender::new(Progress {
                 applied,
                 begun: applied,
@@ -118,6 +122,7 @@ impl Visible {
             if patience == Patience::None {
                 return false;
             }
+            self.apply.hurry(self.sequence());
             self.drained.wait(&mut pending);
         }
         true
@@ -168,6 +173,7 @@ impl Visible {
 
     /// Waits until the store has everything up to `seq`, or is frozen.
     pub(crate) async fn applied(&self, seq: Sequence) {
+        self.apply.hurry(seq);
         let mut progress = self.progress.subscribe();
         // The sender lives in `self`, so that waiting cannot fail.
         let _found = progress

@@ -55,12 +55,24 @@ pub(crate) struct Image {
 pub(crate) struct Group {
     pub(crate) commits: Vec<Arc<Commit>>,
     pub(crate) bytes: usize,
+    pub(crate) changes: usize,
 }
 
 impl Group {
     pub(crate) fn new(commits: Vec<Arc<Commit>>) -> Group {
         let bytes = commits.iter().map(|commit| commit.bytes()).sum();
-        Group { commits, bytes }
+        let changes = commits.iter().map(|commit| commit.changes.len()).sum();
+        Group {
+            commits,
+            bytes,
+            changes,
+        }
+    }
+
+    pub(crate) fn first(&self) -> Sequence {
+        self.commits
+            .first()
+            .map_or(Sequence::ZERO, |commit| commit.seq)
     }
 
     pub(crate) fn last(&self) -> Sequence {

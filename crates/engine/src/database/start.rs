@@ -93,12 +93,13 @@ fn sources(
     log: LogReader,
     store: Box<dyn Store>,
     collections: Collections,
+    apply_queue: Arc<ApplyQueue>,
     bugs: Bugs,
 ) -> Result<Sources, OpenError> {
     let collections = Arc::new(collections);
     let floors = Floors::load(&*store, Arc::clone(&collections))?;
     Ok(Sources {
-        visible: Arc::new(Visible::new(log.head())),
+        visible: Arc::new(Visible::new(log.head(), apply_queue)),
         log,
         store: Arc::new(OpenStore::new(store)),
         collections,
@@ -117,7 +118,14 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         "the store was brought up to the log"
     );
     let (pipeline, commands) = pipeline::channel();
-    let read = sources(reader, opened.store, opened.collections, options.bugs)?;
+    let apply_queue = Arc::new(ApplyQueue::default());
+    let read = sources(
+        reader,
+        opened.store,
+        opened.collections,
+        Arc::clone(&apply_queue),
+        options.bugs,
+    )?;
     let (hub, tracker) = (Arc::new(Hub::new(head)), Arc::new(Tracker::default()));
     let passes = Passes::new(Arc::clone(&hub), read.clone(), Arc::clone(&tracker));
     let parts = Parts {
@@ -130,7 +138,7 @@ pub(super) fn start(opened: Opened, options: Options) -> Result<Database, OpenEr
         tracker,
         passes: Arc::new(passes),
         ring: Arc::new(Ring::new(options.ring_bytes_max)),
-        apply_queue: Arc::new(ApplyQueue::default()),
+        apply_queue,
         options,
         applied,
         writer_counters: Arc::default(),

@@ -1,9 +1,9 @@
 //! The apply worker: moves what is visible from the overlay into the store, behind the writer.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
 use wellspring_store::{Batch, RememberedMutation, StoreChange, StoreError, StoredDocument};
 
 use crate::commit::{Commit, DocumentChange, Group};
@@ -11,64 +11,10 @@ use crate::executor::{Next, Patience, Turn, Worker, caught};
 use crate::store::OpenStore;
 use crate::visible::Visible;
 
-/// Changes that one batch takes, of more than one group.
-const BATCH_CHANGES: usize = 256;
+pub(crate) use queue::ApplyQueue;
+
 /// Groups applied between two flushes of the store, which only shorten what a crash has to replay.
 const FLUSH_EVERY_BYTES: usize = 64 << 20;
-
-/// Groups that wait to be applied. Its bound is the overlay's, which holds the same groups.
-#[derive(Default)]
-pub(crate) struct ApplyQueue {
-    queue: Mutex<Queue>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    groups: VecDeque<Arc<Group>>,
-    closed: bool,
-}
-
-impl ApplyQueue {
-    pub(crate) fn push(&self, group: Arc<Group>) {
-        self.queue.lock().groups.push_back(group);
-        self.changed.notify_one();
-    }
-
-    /// Nothing more will be pushed: the thread ends once everything is applied.
-    pub(crate) fn close(&self) {
-        self.queue.lock().closed = true;
-        self.changed.notify_one();
-    }
-
-    /// The next groups for one batch, until it is closed and drained.
-    fn next(&self, patience: Patience) -> Next<Vec<Arc<Group>>> {
-        let mut queue = self.queue.lock();
-        while queue.groups.is_empty() {
-            if queue.closed {
-                return Next::Over;
-            }
-            if patience == Patience::None {
-                return Next::Nothing;
-            }
-            self.changed.wait(&mut queue);
-        }
-        let mut groups = Vec::new();
-        let mut changes = 0;
-        while let Some(group) = queue.groups.front() {
-            changes += group
-                .commits
-                .iter()
-                .map(|commit| commit.changes.len())
-                .sum::<usize>();
-            if !groups.is_empty() && changes > BATCH_CHANGES {
-                break;
-            }
-            groups.extend(queue.groups.pop_front());
-        }
-        Next::Found(groups)
-    }
-}
 
 /// Mutation ids as the store numbers and forgets them.
 pub(crate) struct MutationLedger {
