@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use wellspring_types::query::Query;
 use wellspring_types::{CollectionSet, DocumentPath, Epoch, Filter, ResumeToken, Sequence};
@@ -143,6 +144,9 @@ fn filter_text(filter: Option<&Filter>) -> String {
 pub(crate) struct Sealer {
     key: Hmac<Sha256>,
     epoch: AtomicU32,
+    /// The position that was sealed last, which all are sent who are level with the writers. Held
+    /// for a comparison or an assignment and never across an await.
+    last_position: Mutex<Option<(Epoch, Sequence, ResumeToken)>>,
 }
 
 const POSITION: u8 = 0;
@@ -158,6 +162,7 @@ impl Sealer {
         Sealer {
             key: keyed(key),
             epoch: AtomicU32::new(epoch.0),
+            last_position: Mutex::new(None),
         }
     }
 
@@ -171,10 +176,22 @@ impl Sealer {
     }
 
     pub(crate) fn position(&self, position: Sequence) -> ResumeToken {
-        ResumeToken::new(&self.seal(&Place::Position(position)))
+        let epoch = self.epoch();
+        if let Some((of_epoch, of_position, token)) = &*self.last_position.lock()
+            && (*of_epoch, *of_position) == (epoch, position)
+        {
+            return token.clone();
+        }
+        let token = ResumeToken::new(&self.seal_under(epoch, &Place::Position(position)));
+        *self.last_position.lock() = Some((epoch, position, token.clone()));
+        token
     }
 
     pub(crate) fn seal(&self, place: &Place) -> String {
+        self.seal_under(self.epoch(), place)
+    }
+
+    fn seal_under(&self, epoch: Epoch, place: &Place) -> String {
         let number;
         let (kind, sequence, rest): (_, _, Option<(&[u8], &str)>) = match place {
             Place::Position(position) => (POSITION, position, None),
@@ -211,7 +228,7 @@ impl Sealer {
         let mut bytes = Vec::with_capacity(HEAD_BYTES + MAC_BYTES);
         bytes.push(VERSION);
         bytes.push(kind);
-        bytes.extend(self.epoch().0.to_be_bytes());
+        bytes.extend(epoch.0.to_be_bytes());
         bytes.extend(sequence.0.to_be_bytes());
         if let Some((of, text)) = rest {
             bytes.extend(of);
