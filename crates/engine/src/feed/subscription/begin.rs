@@ -54,6 +54,7 @@ pub(crate) fn subscribe(
         known,
         outbox: VecDeque::new(),
         checkpoint_due: Instant::now(),
+        checkpoint_timer: None,
         handed_out,
         sources,
         wanted,

@@ -4,11 +4,12 @@ mod begin;
 mod known;
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, sleep_until};
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
 use wellspring_types::feed::{FeedMessage, How, ResetReason, View};
@@ -63,6 +64,8 @@ pub struct Subscription {
     /// Messages that are ready.
     outbox: VecDeque<FeedMessage>,
     checkpoint_due: Instant,
+    /// Runs out at `checkpoint_due` or before.
+    checkpoint_timer: Option<Pin<Box<Sleep>>>,
     handed_out: watch::Receiver<Sequence>,
     tracking: Tracking,
 }
@@ -155,14 +158,23 @@ impl Subscription {
         let (Phase::Live(registration) | Phase::InPass(registration)) = &self.phase else {
             return;
         };
+        let due = self.checkpoint_due;
+        let timer = self
+            .checkpoint_timer
+            .get_or_insert_with(|| Box::pin(sleep_until(due)));
         tokio::select! {
             // What comes makes a checkpoint unnecessary.
             biased;
-            () = registration.queue.filled() => {}
-            () = tokio::time::sleep_until(self.checkpoint_due) => {
-                registration.request_checkpoint();
-                self.checkpoint_later();
-            }
+            () = registration.queue.filled() => return,
+            () = timer.as_mut() => {}
+        }
+        // Set when it has run out and not with each message, of which there may be very many.
+        if Instant::now() >= due {
+            registration.request_checkpoint();
+            self.checkpoint_later();
+        }
+        if let Some(timer) = &mut self.checkpoint_timer {
+            timer.as_mut().reset(self.checkpoint_due);
         }
     }
 
