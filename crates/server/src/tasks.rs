@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,10 +21,10 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let cut_off = self.cut_off.clone();
-        self.tracker.spawn(async move {
-            cut_off.run_until_cancelled(task).await;
-        });
+        // No `async` block, which would hold the task twice: as what it is given, and as what it
+        // waits for.
+        let until_cut_off = self.cut_off.clone().run_until_cancelled_owned(task);
+        self.tracker.spawn(until_cut_off.map(|_ended| ()));
     }
 
     /// Ends when the server stops taking work: streams say so to their clients and end.

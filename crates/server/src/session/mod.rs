@@ -2,6 +2,7 @@
 //! how they frame what it sends, and in whether a client can say something on the way.
 
 mod answers;
+mod clock;
 mod feed;
 mod framing;
 mod outbox;
@@ -10,10 +11,11 @@ mod terms;
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt};
+use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt, select_all};
 use tokio::sync::watch;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, sleep_until};
 use wellspring_engine::Database;
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::feed::SubscribeRequest;
@@ -22,6 +24,7 @@ use wellspring_types::{Number, Sequence};
 use crate::metrics::{Outcome, Route, Transport};
 pub(crate) use answers::Answer;
 use answers::HeldAnswers;
+use clock::{Clock, Due};
 pub(crate) use feed::Feed;
 pub(crate) use framing::{Command, Framed, Framing};
 pub(crate) use outbox::{Limits, Outbox, OutboxError, STEP_BYTES, Taker, outbox};
@@ -34,12 +37,27 @@ pub(crate) struct Session<F: Framing> {
     outbox: Outbox<F::Frame>,
     terms: Terms,
     subscriptions: Subscriptions,
-    requests: FuturesUnordered<BoxFuture<'static, Answer<F::Frame>>>,
+    /// All that it waits for but commands. Of these each is polled only when it is woken, however
+    /// many there are: a message of one subscription costs no look at anything else.
+    events: FuturesUnordered<BoxFuture<'static, Event<F::Frame>>>,
+    requests: usize,
     answers: HeldAnswers<F::Frame>,
     database: Database,
     handed_out: watch::Receiver<Sequence>,
-    heard_at: Instant,
+    clock: Clock,
     stage: Stage,
+}
+
+/// What happens to a session.
+enum Event<F> {
+    Turn(Turn),
+    Answer(Answer<F>),
+    /// The server takes no more work.
+    Draining,
+    /// The transport is gone.
+    Gone,
+    /// The clock wants to be looked at.
+    Due,
 }
 
 /// Whether a session still takes commands.
@@ -100,24 +118,31 @@ impl<F: Framing> Session<F> {
         terms: Terms,
     ) -> Session<F> {
         let handed_out = database.handed_out();
+        let clock = Clock::start(&terms);
         Session {
             framing,
             outbox,
             terms,
             subscriptions: Subscriptions::default(),
-            requests: FuturesUnordered::new(),
+            events: FuturesUnordered::new(),
+            requests: 0,
             answers: HeldAnswers::default(),
             database,
             handed_out,
-            heard_at: Instant::now(),
+            clock,
             stage: Stage::Open,
         }
     }
 
     /// With a subscription from the beginning.
     pub(crate) fn with(mut self, subscription: Feed) -> Session<F> {
-        self.subscriptions.add("".into(), subscription);
+        self.add("", subscription);
         self
+    }
+
+    fn add(&mut self, id: &str, subscription: Feed) {
+        let turn = self.subscriptions.add(id, subscription);
+        self.events.push(turn.comes().map(Event::Turn).boxed());
     }
 
     /// Serves until the client leaves, or the session has to end. Without commands it ends with
@@ -150,35 +175,24 @@ impl<F: Framing> Session<F> {
     where
         C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
     {
-        let mut commands = std::pin::pin!(commands);
-        let mut beats = self.beats();
+        // As with events: the client is not read from unless it said something.
+        let commands = std::pin::pin!(commands);
+        let mut commands = select_all([commands]);
+        let draining = self.terms.draining.clone().cancelled_owned();
+        self.events.push(draining.map(|()| Event::Draining).boxed());
+        self.events
+            .push(self.outbox.gone().map(|()| Event::Gone).boxed());
+        self.wait_for_the_clock();
         loop {
-            let is_open = self.stage == Stage::Open;
-            let may_take = is_open && self.requests.len() < self.terms.requests_max;
+            let may_take = self.stage == Stage::Open && self.requests < self.terms.requests_max;
             let next = tokio::select! {
-                () = self.terms.draining.cancelled(), if is_open => {
-                    self.stage = Stage::Leaving;
-                    Next::GoOn
-                }
-                () = self.outbox.gone() => Next::End(Ending::Silent),
-                () = until(self.terms.deadline) => Next::End(Ending::Saying(WireError::new(
-                    Code::DeadlineExceeded,
-                    "the deadline of the request has passed",
-                ))),
-                () = until(self.terms.dead_after.map(|after| self.heard_at + after)) => {
-                    Next::End(Ending::Cutting(WireError::new(
-                        Code::Unavailable,
-                        "nothing was heard from the client for too long",
-                    )))
-                }
-                _ = beats.tick() => self.beat().await,
-                Some(turn) = self.subscriptions.next() => self.turn(turn).await,
-                Some(answer) = self.requests.next(), if !self.requests.is_empty() => {
-                    self.answer(answer).await
-                }
+                Some(event) = self.events.next() => self.event(event).await,
                 () = self.answers.handed_out(&mut self.handed_out) => self.aim().await,
-                Some(command) = commands.next(), if may_take && !commands.is_terminated() => {
-                    self.command(command).await
+                command = commands.next(), if may_take && !commands.is_terminated() => {
+                    match command {
+                        Some(command) => self.command(command).await,
+                        None => Next::GoOn,
+                    }
                 }
                 else => Next::End(Ending::Silent),
             };
@@ -193,19 +207,50 @@ impl<F: Framing> Session<F> {
         }
     }
 
+    async fn event(&mut self, event: Event<F::Frame>) -> Next {
+        match event {
+            Event::Turn(turn) => self.turn(turn).await,
+            Event::Answer(answer) => {
+                self.requests -= 1;
+                self.answer(answer).await
+            }
+            Event::Draining => {
+                self.stage = Stage::Leaving;
+                Next::GoOn
+            }
+            Event::Gone => Next::End(Ending::Silent),
+            Event::Due => self.due().await,
+        }
+    }
+
     fn has_answered(&self) -> bool {
-        self.requests.is_empty() && self.answers.is_empty()
+        self.requests == 0 && self.answers.is_empty()
     }
 
     fn is_idle(&self) -> bool {
         self.subscriptions.is_empty() && self.has_answered()
     }
 
-    fn beats(&self) -> Interval {
-        let every = self.terms.heartbeat;
-        let mut beats = interval_at(Instant::now() + every, every);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        beats
+    fn wait_for_the_clock(&mut self) {
+        let due = sleep_until(self.clock.due());
+        self.events.push(due.map(|()| Event::Due).boxed());
+    }
+
+    async fn due(&mut self) -> Next {
+        let next = match self.clock.strike(Instant::now()) {
+            Some(Due::Deadline) => Next::End(Ending::Saying(WireError::new(
+                Code::DeadlineExceeded,
+                "the deadline of the request has passed",
+            ))),
+            Some(Due::Dead) => Next::End(Ending::Cutting(WireError::new(
+                Code::Unavailable,
+                "nothing was heard from the client for too long",
+            ))),
+            Some(Due::Beat) => self.beat().await,
+            None => Next::GoOn,
+        };
+        self.wait_for_the_clock();
+        next
     }
 
     fn drained(&self) -> Ending {
@@ -220,7 +265,11 @@ impl<F: Framing> Session<F> {
 
     async fn turn(&mut self, turn: Turn) -> Next {
         let target = self.answers.target();
-        let Some(message) = self.subscriptions.take_turn(turn, target) else {
+        let (said, again) = self.subscriptions.take_turn(turn, target);
+        if let Some(again) = again {
+            self.events.push(again.comes().map(Event::Turn).boxed());
+        }
+        let Some(message) = said else {
             return self.release().await;
         };
         let first = message.first_commit();
@@ -238,7 +287,7 @@ impl<F: Framing> Session<F> {
     }
 
     async fn command(&mut self, command: Command<F::Frame>) -> Next {
-        self.heard_at = Instant::now();
+        self.clock.heard();
         match command {
             Command::Alive => Next::GoOn,
             Command::Subscribe(id, request) => {
@@ -247,7 +296,7 @@ impl<F: Framing> Session<F> {
                 self.count_subscribe(&subscribed, began);
                 match subscribed {
                     Ok(subscription) => {
-                        self.subscriptions.add(id, subscription);
+                        self.add(&id, subscription);
                         Next::GoOn
                     }
                     Err(why) => {
@@ -270,7 +319,8 @@ impl<F: Framing> Session<F> {
                 }
             }
             Command::Request(request) => {
-                self.requests.push(request);
+                self.requests += 1;
+                self.events.push(request.map(Event::Answer).boxed());
                 Next::GoOn
             }
             Command::Reply(framed) => self.say([framed]).await,
@@ -340,15 +390,7 @@ impl<F: Framing> Session<F> {
             }
         }
         // Nobody listened to the client meanwhile: that is not its silence.
-        self.heard_at += began.elapsed();
+        self.clock.did_not_listen(began.elapsed());
         Next::GoOn
-    }
-}
-
-/// Waits until then, or for ever.
-async fn until(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => std::future::pending().await,
     }
 }

@@ -5,16 +5,13 @@
 //! from one that is merely slow by when it last took something.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
-
-use crate::metrics::Share;
 
 /// Frames in an outbox; small ones would otherwise cost more than their bytes tell.
 const FRAMES_MAX: usize = 4096;
@@ -34,35 +31,42 @@ pub(crate) struct Limits {
 
 /// Where a session puts frames.
 #[derive(Debug)]
-pub(crate) struct Outbox<F> {
-    frames: mpsc::Sender<Queued<F>>,
-    room: Arc<Semaphore>,
-    shared: Arc<Mutex<Shared<F>>>,
-    limits: Limits,
-}
+pub(crate) struct Outbox<F>(Arc<Shared<F>>);
 
 /// Where a transport takes frames.
 #[derive(Debug)]
-pub(crate) struct Taker<F> {
-    frames: mpsc::Receiver<Queued<F>>,
-    shared: Arc<Mutex<Shared<F>>>,
-}
+pub(crate) struct Taker<F>(Arc<Shared<F>>);
 
-#[derive(Debug)]
-struct Queued<F> {
-    frame: F,
-    bytes: usize,
-    _room: OwnedSemaphorePermit,
-    _counted: Share,
-}
-
-// Held for a few assignments and never across an await.
 #[derive(Debug)]
 struct Shared<F> {
+    // Held for a few assignments and never across an await.
+    state: Mutex<State<F>>,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+struct State<F> {
+    /// What waits, each with its bytes.
+    frames: VecDeque<(F, usize)>,
+    bytes: usize,
     taken_at: Instant,
     taken_bytes: usize,
-    last_words: VecDeque<F>,
-    cut: bool,
+    /// Whether nothing more is put.
+    ended: bool,
+    /// Whether nothing more is taken.
+    gone: bool,
+    taker: Wakes,
+    waits_for_room: Option<Waker>,
+    waits_for_the_end: Option<Waker>,
+}
+
+/// How the transport learns of a frame.
+#[derive(Debug)]
+enum Wakes {
+    /// It is woken, if it waits.
+    Woken(Option<Waker>),
+    /// It is polled after the session, whenever that is.
+    PolledAfter,
 }
 
 /// Why a frame did not get into an outbox.
@@ -77,29 +81,20 @@ pub(crate) enum OutboxError {
 }
 
 pub(crate) fn outbox<F>(limits: Limits) -> (Outbox<F>, Taker<F>) {
-    let (sender, receiver) = mpsc::channel(FRAMES_MAX);
-    let room = usize::try_from(limits.bytes_max).unwrap_or(Semaphore::MAX_PERMITS);
-    let shared = Shared {
+    let state = State {
+        frames: VecDeque::new(),
+        bytes: 0,
         taken_at: Instant::now(),
         taken_bytes: 0,
-        last_words: VecDeque::new(),
-        cut: false,
+        ended: false,
+        gone: false,
+        taker: Wakes::Woken(None),
+        waits_for_room: None,
+        waits_for_the_end: None,
     };
-    let shared = Arc::new(Mutex::new(shared));
-    let room = Arc::new(Semaphore::new(room));
-    let outbox = Outbox {
-        frames: sender,
-        room,
-        shared: Arc::clone(&shared),
-        limits,
-    };
-    (
-        outbox,
-        Taker {
-            frames: receiver,
-            shared,
-        },
-    )
+    let state = Mutex::new(state);
+    let shared = Arc::new(Shared { state, limits });
+    (Outbox(Arc::clone(&shared)), Taker(shared))
 }
 
 impl<F> Outbox<F> {
@@ -107,65 +102,89 @@ impl<F> Outbox<F> {
     ///
     /// # Errors
     /// If nobody takes frames any more, or not for too long.
-    pub(crate) async fn put(&self, frame: F, bytes: usize) -> Result<(), OutboxError> {
-        let wanted = u32::try_from(bytes)
-            .unwrap_or(u32::MAX)
-            .clamp(1, self.limits.bytes_max);
+    pub(crate) async fn put(&mut self, frame: F, bytes: usize) -> Result<(), OutboxError> {
+        if !self.0.has_room(bytes) {
+            self.wait_for_room(bytes).await?;
+        }
+        let mut state = self.0.lock();
+        if state.gone {
+            return Err(OutboxError::Gone);
+        }
+        state.bytes += bytes;
+        state.frames.push_back((frame, bytes));
+        let waker = state.taker.take();
+        drop(state);
+        self.0.limits.queued.inc_by(gauged(bytes));
+        wake(waker);
+        Ok(())
+    }
+
+    async fn wait_for_room(&self, bytes: usize) -> Result<(), OutboxError> {
         let began = Instant::now();
-        let mut place = std::pin::pin!(async {
-            let room = Arc::clone(&self.room).acquire_many_owned(wanted).await;
-            (room, self.frames.reserve().await)
-        });
-        let (room, place) = loop {
-            match timeout_at(self.patience_ends(began), place.as_mut()).await {
-                Ok(place) => break place,
+        loop {
+            let room = poll_fn(|context| self.0.poll_room(context, bytes));
+            match timeout_at(self.patience_ends(began), room).await {
+                Ok(()) => return Ok(()),
                 Err(_) if self.patience_ends(began) > Instant::now() => {}
                 Err(_) => return Err(OutboxError::Stalled),
             }
-        };
-        let (Ok(room), Ok(place)) = (room, place) else {
-            return Err(OutboxError::Gone);
-        };
-        let counted = i64::try_from(bytes).unwrap_or(i64::MAX);
-        place.send(Queued {
-            frame,
-            bytes,
-            _room: room,
-            _counted: Share::of(self.limits.queued.clone(), counted),
-        });
-        Ok(())
+        }
     }
 
     /// How long the client may take nothing.
     pub(crate) fn patience(&self) -> Duration {
-        self.limits.stalled
+        self.0.limits.stalled
     }
 
     /// When the client counts as stalled, for a frame that waits since `began`.
     fn patience_ends(&self, began: Instant) -> Instant {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let steps = u32::try_from(shared.taken_bytes.div_ceil(STEP_BYTES)).unwrap_or(u32::MAX);
-        shared.taken_at.max(began) + self.limits.stalled * steps.max(1)
+        let state = self.0.lock();
+        let steps = u32::try_from(state.taken_bytes.div_ceil(STEP_BYTES)).unwrap_or(u32::MAX);
+        state.taken_at.max(began) + self.0.limits.stalled * steps.max(1)
     }
 
     /// Drops what is queued and ends with `last_words`: a client that wakes up learns why its
     /// stream ended without reading through a backlog first.
     pub(crate) fn cut(self, last_words: impl IntoIterator<Item = F>) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.last_words = last_words.into_iter().collect();
-        shared.cut = true;
+        let last_words = last_words.into_iter().map(|frame| (frame, 0)).collect();
+        let mut state = self.0.lock();
+        let dropped = std::mem::replace(&mut state.frames, last_words);
+        let bytes = std::mem::take(&mut state.bytes);
+        drop(state);
+        drop(dropped);
+        self.0.limits.queued.dec_by(gauged(bytes));
     }
 
-    /// Waits until the transport is gone.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(crate) async fn gone(&self) {
-        self.frames.closed().await;
+    /// Ends when the transport is gone.
+    pub(crate) fn gone(&self) -> impl Future<Output = ()> + use<F> {
+        let shared = Arc::clone(&self.0);
+        poll_fn(move |context| {
+            let mut state = shared.lock();
+            if state.gone {
+                return Poll::Ready(());
+            }
+            wait_in(&mut state.waits_for_the_end, context)
+        })
+    }
+}
+
+impl<F> Drop for Outbox<F> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.ended = true;
+        let waker = state.taker.take();
+        drop(state);
+        wake(waker);
     }
 }
 
 impl<F> Taker<F> {
+    /// A taker that need not be woken: it is polled after the session, by the same task.
+    pub(crate) fn polled_after_the_session(self) -> Self {
+        self.0.lock().taker = Wakes::PolledAfter;
+        self
+    }
+
     /// The next frame; `None` at the end.
     ///
     /// # Cancel safety
@@ -174,26 +193,112 @@ impl<F> Taker<F> {
         poll_fn(|context| self.poll_take(context)).await
     }
 
+    /// The next frame, if one is there.
+    pub(crate) fn take_now(&mut self) -> Option<F> {
+        let mut state = self.0.lock();
+        let (frame, bytes) = state.frames.pop_front()?;
+        state.bytes = state.bytes.saturating_sub(bytes);
+        state.taken_at = Instant::now();
+        state.taken_bytes = bytes;
+        let waker = state.waits_for_room.take();
+        drop(state);
+        self.0.limits.queued.dec_by(gauged(bytes));
+        wake(waker);
+        Some(frame)
+    }
+
     /// Notes that the client took a part of the last frame, of up to [`STEP_BYTES`].
     pub(crate) fn note_progress(&self) {
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.taken_at = Instant::now();
-        shared.taken_bytes = STEP_BYTES;
+        let mut state = self.0.lock();
+        state.taken_at = Instant::now();
+        state.taken_bytes = STEP_BYTES;
     }
 
     pub(crate) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<F>> {
-        let polled = self.frames.poll_recv(context);
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        if shared.cut {
-            return Poll::Ready(shared.last_words.pop_front());
+        let mut state = self.0.lock();
+        if !state.frames.is_empty() {
+            drop(state);
+            return Poll::Ready(self.take_now());
         }
-        let Poll::Ready(Some(queued)) = polled else {
-            return polled.map(|_end| None);
-        };
-        shared.taken_at = Instant::now();
-        shared.taken_bytes = queued.bytes;
-        Poll::Ready(Some(queued.frame))
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        match &mut state.taker {
+            Wakes::Woken(waker) => wait_in(waker, context),
+            Wakes::PolledAfter => Poll::Pending,
+        }
     }
+}
+
+impl<F> Drop for Taker<F> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.gone = true;
+        let wakers = [state.waits_for_room.take(), state.waits_for_the_end.take()];
+        drop(state);
+        wakers.into_iter().for_each(wake);
+    }
+}
+
+impl<F> Shared<F> {
+    fn lock(&self) -> MutexGuard<'_, State<F>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a frame need not wait, if only because nobody takes any.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.has_room_in(&self.lock(), bytes)
+    }
+
+    fn has_room_in(&self, state: &State<F>, bytes: usize) -> bool {
+        let bytes_max = usize::try_from(self.limits.bytes_max).unwrap_or(usize::MAX);
+        let fits = state.bytes + bytes <= bytes_max && state.frames.len() < FRAMES_MAX;
+        state.gone || state.frames.is_empty() || fits
+    }
+
+    fn poll_room(&self, context: &Context<'_>, bytes: usize) -> Poll<()> {
+        let mut state = self.lock();
+        if self.has_room_in(&state, bytes) {
+            return Poll::Ready(());
+        }
+        wait_in(&mut state.waits_for_room, context)
+    }
+}
+
+impl<F> Drop for Shared<F> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut();
+        let state = state.unwrap_or_else(PoisonError::into_inner);
+        self.limits.queued.dec_by(gauged(state.bytes));
+    }
+}
+
+impl Wakes {
+    fn take(&mut self) -> Option<Waker> {
+        match self {
+            Wakes::Woken(waker) => waker.take(),
+            Wakes::PolledAfter => None,
+        }
+    }
+}
+
+/// Leaves word of who waits.
+fn wait_in<T>(place: &mut Option<Waker>, context: &Context<'_>) -> Poll<T> {
+    let known = place.as_ref();
+    if !known.is_some_and(|waker| waker.will_wake(context.waker())) {
+        *place = Some(context.waker().clone());
+    }
+    Poll::Pending
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn gauged(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -210,7 +315,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn frames_come_out_in_order_and_then_the_end() {
-        let (outbox, mut taker) = outbox(limits());
+        let (mut outbox, mut taker) = outbox(limits());
         outbox.put('a', 40).await.unwrap();
         outbox.put('b', 40).await.unwrap();
         drop(outbox);
@@ -221,7 +326,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_waits_is_counted_until_it_is_taken_or_dropped() {
         let limits = limits();
-        let (outbox, mut taker) = outbox(limits.clone());
+        let (mut outbox, mut taker) = outbox(limits.clone());
         outbox.put('a', 40).await.unwrap();
         outbox.put('b', 41).await.unwrap();
         assert_eq!(limits.queued.get(), 81);
@@ -233,7 +338,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_frame_larger_than_the_outbox_waits_until_it_is_empty() {
-        let (outbox, mut taker) = outbox(limits());
+        let (mut outbox, mut taker) = outbox(limits());
         outbox.put('a', 1).await.unwrap();
         let (put, taken) = tokio::join!(outbox.put('b', 5000), taker.take());
         assert_eq!((put, taken), (Ok(()), Some('a')));
@@ -242,7 +347,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_nothing_is_stalled() {
-        let (outbox, mut taker) = outbox(limits());
+        let (mut outbox, mut taker) = outbox(limits());
         outbox.put('a', 100).await.unwrap();
         assert_eq!(outbox.put('b', 100).await, Err(OutboxError::Stalled));
         outbox.cut(Some('!'));
@@ -251,7 +356,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_takes_slowly_is_not_stalled() {
-        let (outbox, mut taker) = outbox(limits());
+        let (mut outbox, mut taker) = outbox(limits());
         let put = async {
             for frame in 0..5 {
                 outbox.put(frame, 100).await.unwrap();
@@ -268,7 +373,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_large_frame_is_given_more_time() {
-        let (outbox, mut taker) = outbox(limits());
+        let (mut outbox, mut taker) = outbox(limits());
         outbox.put('a', 3 * STEP_BYTES).await.unwrap();
         taker.take().await.unwrap();
         outbox.put('b', 100).await.unwrap();
@@ -279,9 +384,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn putting_fails_once_the_transport_is_gone() {
-        let (outbox, taker) = outbox(limits());
+        let (mut outbox, taker) = outbox(limits());
         drop(taker);
         outbox.gone().await;
         assert_eq!(outbox.put('a', 1).await, Err(OutboxError::Gone));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_polled_after_the_session_sees_what_it_put() {
+        let (mut outbox, taker) = outbox(limits());
+        let mut taker = taker.polled_after_the_session();
+        let put = async {
+            for frame in 0..5 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                outbox.put(frame, 100).await.unwrap();
+            }
+            drop(outbox);
+        };
+        let take = async {
+            let mut taken = Vec::new();
+            while let Some(frame) = taker.take().await {
+                taken.push(frame);
+            }
+            taken
+        };
+        let ((), taken) = tokio::join!(biased; put, take);
+        assert_eq!(taken, [0, 1, 2, 3, 4]);
     }
 }

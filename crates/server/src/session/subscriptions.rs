@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::Notify;
 use wellspring_protocol::error::WireError;
 use wellspring_types::feed::FeedMessage;
@@ -12,12 +10,11 @@ use wellspring_types::{ResumeToken, Sequence};
 
 use super::feed::Feed;
 
-/// Subscriptions by their ids. Each waits for its next message in a future of its own, which is
-/// polled only when it is woken, however many there are.
+/// Subscriptions by their ids. Each waits for its next message in a future of its own, which the
+/// session keeps.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    waiting: FuturesUnordered<BoxFuture<'static, Turn>>,
-    live: HashMap<Box<str>, Live>,
+    live: HashMap<Arc<str>, Live>,
     generation: u64,
 }
 
@@ -33,15 +30,16 @@ struct Live {
 
 /// A subscription that has something to say, or was recalled.
 pub(super) struct Turn {
-    id: Box<str>,
+    id: Arc<str>,
     generation: u64,
+    recall: Arc<Notify>,
     subscription: Feed,
     what: Option<Result<FeedMessage, WireError>>,
 }
 
 /// What a subscription said.
 pub(super) struct Said {
-    pub(super) id: Box<str>,
+    pub(super) id: Arc<str>,
     pub(super) what: Result<FeedMessage, WireError>,
     /// The last token that it was sent.
     pub(super) token: Option<ResumeToken>,
@@ -70,26 +68,25 @@ impl Subscriptions {
         self.live.contains_key(id)
     }
 
-    pub(super) fn add(&mut self, id: Box<str>, subscription: Feed) {
+    /// Adds a subscription; the session is to wait for its turn.
+    pub(super) fn add(&mut self, id: &str, subscription: Feed) -> Turn {
         self.generation += 1;
-        let generation = self.generation;
+        let id: Arc<str> = id.into();
         let recall = Arc::new(Notify::new());
         let live = Live {
-            generation,
-            recall,
+            generation: self.generation,
+            recall: Arc::clone(&recall),
             token: None,
             passed: Sequence::ZERO,
         };
-        self.wait(
-            Turn {
-                id: id.clone(),
-                generation,
-                subscription,
-                what: None,
-            },
-            &live,
-        );
-        self.live.insert(id, live);
+        self.live.insert(Arc::clone(&id), live);
+        Turn {
+            id,
+            generation: self.generation,
+            recall,
+            subscription,
+            what: None,
+        }
     }
 
     /// Ends a subscription. Its future ends too, and is then dropped.
@@ -99,61 +96,40 @@ impl Subscriptions {
         }
     }
 
-    /// The next subscription that has something to say; never `None` while there are any.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<Turn> {
-        if self.waiting.is_empty() {
-            return std::future::pending().await;
-        }
-        self.waiting.next().await
-    }
-
-    /// Notes whether the subscription has passed `target`, lets it wait again, and gives what it
-    /// said.
-    pub(super) fn take_turn(&mut self, turn: Turn, target: Option<Sequence>) -> Option<Said> {
-        let live = self.live.get_mut(&turn.id)?;
+    /// Notes whether the subscription has passed `target`, and gives what it said and, where it
+    /// goes on, its next turn, which the session is to wait for.
+    pub(super) fn take_turn(
+        &mut self,
+        mut turn: Turn,
+        target: Option<Sequence>,
+    ) -> (Option<Said>, Option<Turn>) {
+        let Some(live) = self.live.get_mut(&turn.id) else {
+            return (None, None);
+        };
         if live.generation != turn.generation {
-            return None;
+            return (None, None);
         }
         if let Some(target) = target.filter(|target| turn.subscription.passed(*target)) {
             live.passed = live.passed.max(target);
         }
-        let Turn {
-            id,
-            generation,
-            subscription,
-            what,
-        } = turn;
-        let said = what.map(|what| Said {
-            id: id.clone(),
+        let said = turn.what.take().map(|what| Said {
+            id: Arc::clone(&turn.id),
             what,
             token: live.token.clone(),
         });
-        if let Some(Said { what: Err(_), .. }) = said {
-            self.live.remove(&id);
-            return said;
+        match said.as_ref().map(|said| &said.what) {
+            Some(Err(_over)) => {
+                self.live.remove(&turn.id);
+                return (said, None);
+            }
+            Some(Ok(message)) => {
+                if let Some(token) = token_of(message) {
+                    live.token = Some(token.clone());
+                }
+            }
+            None => {}
         }
-        if let Some(Said {
-            what: Ok(message), ..
-        }) = &said
-            && let Some(token) = token_of(message)
-        {
-            live.token = Some(token.clone());
-        }
-        let again = Turn {
-            id,
-            generation,
-            subscription,
-            what: None,
-        };
-        self.waiting.push(waiting(again, Arc::clone(&live.recall)));
-        said
-    }
-
-    fn wait(&mut self, turn: Turn, live: &Live) {
-        self.waiting.push(waiting(turn, Arc::clone(&live.recall)));
+        (said, Some(turn))
     }
 
     /// Makes every subscription take a turn, if only to be looked at.
@@ -177,17 +153,18 @@ impl Subscriptions {
     }
 }
 
-fn waiting(mut turn: Turn, recall: Arc<Notify>) -> BoxFuture<'static, Turn> {
-    Box::pin(async move {
-        turn.what = tokio::select! {
+impl Turn {
+    /// Waits until the subscription has something to say, or is recalled.
+    pub(super) async fn comes(mut self) -> Turn {
+        self.what = tokio::select! {
             // Messages first: a subscription that was recalled has passed a commit only once it
             // has no more of it to say.
             biased;
-            what = turn.subscription.next() => Some(what),
-            () = recall.notified() => None,
+            what = self.subscription.next() => Some(what),
+            () = self.recall.notified() => None,
         };
-        turn
-    })
+        self
+    }
 }
 
 fn token_of(message: &FeedMessage) -> Option<&ResumeToken> {

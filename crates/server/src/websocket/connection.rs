@@ -27,7 +27,7 @@ use crate::session::{Command, Framing, Outbox, Session, Taker, Terms, outbox};
 use crate::shared::Shared;
 
 /// Bytes that are read at a time; there may be thousands of connections.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 2 * 1024;
 /// Bytes that are gathered before they are written.
 const WRITE_BYTES: usize = 16 * 1024;
 /// How long a client has to close its side after the server has.
@@ -57,8 +57,11 @@ pub(super) async fn serve(
         return error!("an upgraded connection is not one of the listener's");
     };
     socket.set_patience(Duration::from_millis(shared.config.stalled_write_ms));
-    let (read, role) = (read.to_vec(), Role::Server);
-    let socket = WebSocketStream::from_partially_read(socket, read, role, Some(limits())).await;
+    // Copied: it is the end of a large buffer, which is not to live as long as the connection.
+    let first = read.to_vec();
+    drop(read);
+    let role = Role::Server;
+    let socket = WebSocketStream::from_partially_read(socket, first, role, Some(limits())).await;
     let session = new_session_id();
     let _counted = shared.metrics.connected(Protocol::WebSocket);
     let span = info_span!("websocket", %session);
@@ -144,14 +147,14 @@ impl Connection {
         sink: &mut SplitSink<Socket, Message>,
         stream: &mut SplitStream<Socket>,
     ) {
-        let (outbox, taker) = outbox(self.shared.outbox_limits());
+        let (mut outbox, taker) = outbox(self.shared.outbox_limits());
         let config = &self.shared.config;
         let dead_after = Some(Duration::from_millis(config.dead_after_ms));
         let terms = Terms {
             dead_after,
             ..self.shared.terms(self.subscriber)
         };
-        if self.welcome(&outbox).await.is_err() {
+        if self.welcome(&mut outbox).await.is_err() {
             return;
         }
         let database = self.database.clone();
@@ -159,10 +162,14 @@ impl Connection {
         let commands = stream.map(|received| requests::command(received, &database, &metrics));
         let commands = commands.chain(stream::once(async { Command::Gone })).fuse();
         let session = Session::new(WebSocketFraming, outbox, self.database, terms);
-        tokio::join!(session.run(commands), write(sink, taker, &metrics));
+        let taker = taker.polled_after_the_session();
+        tokio::join!(biased; session.run(commands), write(sink, taker, &metrics));
     }
 
-    async fn welcome(&self, outbox: &Outbox<Message>) -> Result<(), crate::session::OutboxError> {
+    async fn welcome(
+        &self,
+        outbox: &mut Outbox<Message>,
+    ) -> Result<(), crate::session::OutboxError> {
         let config = &self.shared.config;
         let welcome = text(reply::welcome(&Welcome {
             session: self.session.clone(),
@@ -223,10 +230,9 @@ async fn write(
     metrics: &Metrics,
 ) {
     while let Some(frame) = taker.take().await {
-        let is_last = matches!(frame, Message::Close(_));
-        match sink.send(frame).await {
-            Ok(()) if is_last => return,
-            Ok(()) => {}
+        match write_all(sink, frame, &mut taker).await {
+            Ok(More::Later) => {}
+            Ok(More::Never) => return,
             Err(error) => {
                 debug!(%error, "a frame was not written");
                 // The session ends with its taker; a client that wakes up before another write
@@ -241,6 +247,32 @@ async fn write(
             }
         }
     }
+}
+
+/// Whether there is more to write.
+enum More {
+    Later,
+    Never,
+}
+
+/// Writes a frame and those that wait behind it, with as few system calls as can be.
+async fn write_all(
+    sink: &mut SplitSink<Socket, Message>,
+    first: Message,
+    taker: &mut Taker<Message>,
+) -> Result<More, Error> {
+    let mut next = Some(first);
+    while let Some(frame) = next {
+        let is_last = matches!(frame, Message::Close(_));
+        sink.feed(frame).await?;
+        if is_last {
+            sink.flush().await?;
+            return Ok(More::Never);
+        }
+        next = taker.take_now();
+    }
+    sink.flush().await?;
+    Ok(More::Later)
 }
 
 fn is_stall(error: &Error) -> bool {
