@@ -11,6 +11,7 @@
 mod admin;
 mod collections;
 mod consumers;
+mod crowd;
 mod feed;
 mod floors;
 mod grpc;
