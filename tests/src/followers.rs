@@ -97,7 +97,8 @@ impl Follower {
         self
     }
 
-    /// Polls everything that is left, and once more, which tells the last page's position.
+    /// Polls everything that is left, of a database that nobody writes to, and once more, which tells
+    /// the last page's position.
     pub async fn finish(mut self, server: SocketAddr) {
         for _ in 0..2 {
             loop {
@@ -110,6 +111,7 @@ impl Follower {
                 }
             }
         }
+        self.feed.drained();
     }
 }
 

@@ -6,12 +6,14 @@ use tonic::Streaming;
 use tonic::transport::Channel;
 use wellspring_protocol::json::client::{FeedPart, ReceivedCommit};
 use wellspring_protocol::pb::changes_client::ChangesClient;
+use wellspring_protocol::pb::consumers_client::ConsumersClient;
 use wellspring_protocol::pb::subscribe_response::Message;
 use wellspring_protocol::pb::{self, content};
 use wellspring_types::feed::{Cause, Change, From, How, Op, ResetReason, SubscribeRequest};
 use wellspring_types::{Data, Document, ResumeToken, Sequence, Timestamp};
 
 use crate::transports::Got;
+use crate::workers::Acked;
 
 pub(crate) async fn subscribe(
     server: SocketAddr,
@@ -26,6 +28,7 @@ pub(crate) async fn subscribe(
         From::Token(token) => pb::from::Position::Token(token.as_str().to_owned()),
         From::Time(_) => panic!("not used here"),
     };
+    let consumer = request.consumer.as_ref();
     let filter = request.view.filter.as_ref();
     let select = request.view.select.as_ref().map(|select| select.fields());
     let select = select.unwrap_or_default().iter();
@@ -42,9 +45,33 @@ pub(crate) async fn subscribe(
         old: request.view.old,
         patch: request.view.patch,
         conflate: request.conflate,
+        consumer: consumer.map_or_else(String::new, |of| of.name.to_string()),
+        unacked_max: consumer.map_or(0, |of| of.unacked_max),
+        ack_timeout_ms: consumer.map_or(0, |of| u32::try_from(of.ack_timeout_ms).unwrap()),
         ..pb::SubscribeRequest::default()
     };
     Some(client.subscribe(request).await.ok()?.into_inner())
+}
+
+/// Acknowledges a token; `None` where nobody knows whether that was done.
+pub(crate) async fn acknowledge(server: SocketAddr, token: &ResumeToken) -> Option<Acked> {
+    let channel = Channel::from_shared(format!("http://{server}")).unwrap();
+    let mut client = ConsumersClient::new(channel.connect().await.ok()?);
+    let token = token.as_str().to_owned();
+    match client.acknowledge(pb::AcknowledgeRequest { token }).await {
+        Ok(answer) => Some(Acked::Through(Sequence(answer.into_inner().seq))),
+        Err(status) if status.code() == tonic::Code::NotFound => Some(Acked::TooLate),
+        Err(status) => {
+            let may_be_done = [
+                tonic::Code::Unavailable,
+                tonic::Code::Unknown,
+                tonic::Code::Cancelled,
+                tonic::Code::Internal,
+            ];
+            assert!(may_be_done.contains(&status.code()), "{status:?}");
+            None
+        }
+    }
 }
 
 pub(crate) fn got(response: pb::SubscribeResponse) -> Got {

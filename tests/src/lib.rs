@@ -17,7 +17,9 @@ pub mod scene;
 pub mod server;
 pub mod store_loss;
 mod transports;
+mod workers;
 pub mod writers;
 
 pub use followers::Follower;
 pub use transports::{PATIENCE, Transport};
+pub use workers::{Group, Worker};

@@ -148,6 +148,7 @@ pub fn request(number: usize) -> SubscribeRequest {
         let fields = vec!["n".parse().unwrap(), "room".parse().unwrap()];
         request.view.select = Some(Select::new(fields).unwrap());
     }
+    request.conflate = number % 7 == 3;
     request.checkpoint_interval_ms = limits::CHECKPOINT_INTERVAL_MS_MIN;
     request
 }

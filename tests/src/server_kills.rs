@@ -1,9 +1,10 @@
-//! `kill -9` of a server at random moments, under 8 writers and 32 subscribers that go on over four
-//! transports: the history of what they were told, through all its deaths, keeps every promise.
+//! `kill -9` of a server at random moments, under 8 writers, 32 subscribers that go on over four
+//! transports, some of them conflating, and two consumers whose work is shared: the history of what they were told, through all its deaths, keeps every promise.
 //!
 //! Every database of so many kills is a history of its own. Every other one drops its oldest
 //! changes, so that kills meet truncation and clients come back to what is not kept any more.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,10 +19,12 @@ use wellspring_tests::process::ServerProcess;
 use wellspring_tests::scene::Scene;
 use wellspring_tests::store_loss::hurt_store;
 use wellspring_tests::writers::Writer;
-use wellspring_tests::{Follower, PATIENCE, Transport};
+use wellspring_tests::{Follower, Group, PATIENCE, Transport, Worker};
 
 const WRITERS: usize = 8;
 const SUBSCRIBERS: usize = 32;
+/// Those who share the work of each of two consumers.
+const WORKERS: [usize; 2] = [3, 2];
 const TRANSPORTS: &[Transport] = &[
     Transport::WebSocket,
     Transport::Grpc,
@@ -60,6 +63,12 @@ struct Figures {
     acknowledged: u64,
     unknown: u64,
     changes: u64,
+    /// Commits that stood for several, to who asked for that.
+    conflated: u64,
+    /// To consumers, and answered.
+    acks: u64,
+    /// Changes that consumers were sent once more.
+    repeats: u64,
     sessions: u64,
     snapshots: u64,
     reads: u64,
@@ -174,6 +183,14 @@ impl Life {
             let follower = Follower::new(recorder.clone(), number, self.oldest, TRANSPORTS);
             following.spawn(follower.follow(self.at.subscribe()));
         }
+        let mut working = JoinSet::new();
+        for (number, workers) in WORKERS.into_iter().enumerate() {
+            let group = Group::new(number);
+            for number in 0..workers {
+                let worker = Worker::new(recorder.clone(), &group, number, self.oldest);
+                working.spawn(worker.work(self.at.subscribe()));
+            }
+        }
         let mut writing = JoinSet::new();
         for number in 0..WRITERS {
             let writer = Writer::new(recorder.clone(), &format!("w{number}"), DOCUMENTS);
@@ -195,9 +212,13 @@ impl Life {
         while let Some(follower) = following.join_next().await {
             followers.push(follower.unwrap());
         }
+        let workers = working.join_all().await;
         let mut server = self.start();
         self.opened(&mut server, figures).await;
         let mut finishing = JoinSet::new();
+        for worker in last_of_each(workers) {
+            finishing.spawn(worker.finish(server.clients));
+        }
         for follower in followers {
             finishing.spawn(follower.finish(server.clients));
         }
@@ -209,10 +230,19 @@ impl Life {
         figures.acknowledged += summary.acknowledged;
         figures.unknown += summary.unknown;
         figures.changes += summary.changes;
+        figures.conflated += summary.conflated;
+        figures.acks += summary.acks;
+        figures.repeats += summary.repeats;
         figures.sessions += summary.sessions;
         figures.snapshots += summary.snapshots;
         figures.reads += summary.reads;
     }
+}
+
+/// One worker of each consumer.
+fn last_of_each(workers: Vec<Worker>) -> Vec<Worker> {
+    let by_group = workers.into_iter().map(|worker| (worker.group(), worker));
+    by_group.collect::<BTreeMap<_, _>>().into_values().collect()
 }
 
 /// Names in a directory; none where there is no directory.
@@ -238,4 +268,6 @@ async fn a_server_that_is_killed_loses_nothing_and_tells_nobody_anything_wrong()
     assert!(figures.unknown > 0, "{figures:?}");
     assert!(figures.while_opening > 0, "{figures:?}");
     assert!(figures.after_truncation > 0, "{figures:?}");
+    assert!(figures.conflated > 0, "{figures:?}");
+    assert!(figures.acks > 100 && figures.repeats > 0, "{figures:?}");
 }

@@ -254,6 +254,10 @@ fn target(request: &SubscribeRequest, more: &str) -> String {
     if request.conflate {
         target += "&conflate=true";
     }
+    if let Some(of) = &request.consumer {
+        let (name, unacked_max, timeout) = (&of.name, of.unacked_max, of.ack_timeout_ms);
+        target += &format!("&consumer={name}&unacked_max={unacked_max}&ack_timeout_ms={timeout}");
+    }
     target + more
 }
 
@@ -271,15 +275,37 @@ async fn answer(
     target: &str,
     headers: &str,
 ) -> Option<(u16, BufReader<TcpStream>)> {
+    ask(server, &format!("GET {target} HTTP/1.0\r\n{headers}"), "").await
+}
+
+/// The same of any request, which begins with `head`.
+async fn ask(server: SocketAddr, head: &str, body: &str) -> Option<(u16, BufReader<TcpStream>)> {
     let mut stream = TcpStream::connect(server).await.ok()?;
-    let head = format!("GET {target} HTTP/1.0\r\nHost: localhost\r\n{headers}\r\n");
-    stream.write_all(head.as_bytes()).await.ok()?;
+    let request = format!("{head}Host: localhost\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.ok()?;
     let mut stream = BufReader::new(stream);
     let status = line(&mut stream).await?;
     let status = status.split(' ').nth(1)?.parse().ok()?;
     while !line(&mut stream).await?.is_empty() {}
     // 503: it opens its database, or is going down.
     (status != 503).then_some((status, stream))
+}
+
+/// The whole answer to a request over HTTP: its status and its text. `None` where there is none, or
+/// the server opens its database or is going down.
+pub(crate) async fn exchange(
+    server: SocketAddr,
+    method_and_target: &str,
+    body: &str,
+) -> Option<(u16, String)> {
+    let length = body.len();
+    let head = format!(
+        "{method_and_target} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n"
+    );
+    let (status, mut answer) = ask(server, &head, body).await?;
+    let mut text = String::new();
+    answer.read_to_string(&mut text).await.ok()?;
+    Some((status, text))
 }
 
 /// The next line, if it is whole: one without its end was cut by the server's.

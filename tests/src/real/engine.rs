@@ -138,6 +138,7 @@ impl Follower {
             page.messages.iter().for_each(|message| self.take(message));
             self.feed.page(&page.token);
             if is_last {
+                self.feed.drained();
                 return; // And this page has told the position of the one before.
             }
             is_last = !page.more;

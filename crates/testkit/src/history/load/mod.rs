@@ -131,8 +131,8 @@ fn check_whole(feed: &Feed) -> Result<(), (Place, Fault)> {
         } else if let Got::Subscribed(opened) = &received.got {
             session = Some(received.session);
             (opened.consumer != consumer).then_some(Fault::OtherConsumer)
-        } else if matches!(received.got, Got::Ended { .. }) {
-            None // Also the answer to a request that was not accepted.
+        } else if matches!(received.got, Got::Ended { .. } | Got::Left { .. }) {
+            None // Also of what was not accepted, or not answered.
         } else {
             (session != Some(received.session)).then_some(Fault::NotSubscribed)
         };

@@ -38,6 +38,13 @@ impl PendingAck {
         &self.token
     }
 
+    /// It was kept until now: it is sent only now.
+    pub fn send_now(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.t_inv = self.recorder.now();
+        }
+    }
+
     /// It was answered with this position.
     pub fn acknowledged(mut self, seq: Sequence) {
         self.end(Outcome::Ok, Some(seq.0));

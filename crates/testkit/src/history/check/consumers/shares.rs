@@ -118,13 +118,12 @@ fn walk<'h>(facts: &Facts<'h>, feed: &'h Feed, taken: &mut Taken<'h>, report: &m
     let mut number = None;
     let mut position = Position::default();
     for received in &feed.receptions {
-        let open = number.and_then(|_| taken.sessions.last_mut());
+        let is_begun = number == Some(received.session);
+        let session = number.and_then(|_| taken.sessions.last_mut());
         match &received.got {
             Got::Subscribed(opened) => {
-                if number != Some(received.session) {
-                    if let Some(session) = open.filter(|of| matches!(of.end, End::Open)) {
-                        session.end = End::Lost(received.t_recv);
-                    }
+                if !is_begun {
+                    end(session, End::Lost(received.t_recv));
                     number = Some(received.session);
                     taken.sessions.push(Session::new(opened, received));
                 }
@@ -158,13 +157,17 @@ fn walk<'h>(facts: &Facts<'h>, feed: &'h Feed, taken: &mut Taken<'h>, report: &m
                 position.rises(facts, feed, received, report);
             }
             Got::Ended { expired } => {
-                end(open, End::Ended(received.t_recv));
+                end(session.filter(|_| is_begun), End::Ended(received.t_recv));
                 if *expired && number.is_some() {
                     expires(facts, feed, (received, taken), report);
                 }
             }
-            Got::Left { lost: true } => end(open, End::Lost(received.t_recv)),
-            Got::Left { lost: false } => end(open, End::Left(received.t_recv)),
+            Got::Left { lost: true } => {
+                end(session.filter(|_| is_begun), End::Lost(received.t_recv))
+            }
+            Got::Left { lost: false } => {
+                end(session.filter(|_| is_begun), End::Left(received.t_recv))
+            }
             _ => {}
         }
     }
