@@ -17,6 +17,8 @@ pub(super) struct HandedOut {
     pub(super) to_wake: Vec<Arc<Queue>>,
     /// Subscriptions that a pass is to go on without.
     pub(super) full: Vec<Member>,
+    /// Bytes that went into queues, what is shared by several once for each.
+    pub(super) bytes: usize,
 }
 
 /// A subscription's name in an audience.
@@ -119,6 +121,7 @@ impl Audience {
             return;
         };
         for (id, queue) in viewers.queues.iter() {
+            handed_out.bytes += seen.bytes;
             match queue.push(&seen.commit, seen.bytes) {
                 Pushed::Wake => handed_out.to_wake.push(Arc::clone(queue)),
                 Pushed::Queued => {}

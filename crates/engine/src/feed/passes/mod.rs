@@ -7,13 +7,14 @@
 //! the one furthest behind. A pass begins where the first of its passengers does, takes in the
 //! others as it comes to their places, finds who sees a change by a filter index, as the hub does,
 //! and hands its passengers over to the hub once it is level with that. Who came too late to be
-//! taken in waits for the next pass.
+//! taken in waits for the next pass; once more wait than ride, this one turns back for them.
 //!
 //! Nobody is waited for. A passenger whose queue is full is put down, and reads the log on its own
 //! from there ([`catch_up`](super::catch_up)) for as long as it is sent much of what it reads: then
 //! reading for it alone is a small part of what it costs.
 //!
-//! One worker drives all passes, each a chunk in turn, and rests while commits come ([`pace`]).
+//! One worker drives all passes, a chunk at a time, the nearest to its end first, and rests while commits come
+//! ([`pace`]).
 
 mod pace;
 mod pass;
@@ -63,8 +64,11 @@ pub(crate) struct Passes {
 #[derive(Default)]
 struct Lines {
     all: HashMap<Key, Line>,
-    /// The keys of `all`, each once, but for the one that the worker is busy with.
-    turns: VecDeque<Key>,
+    /// The keys of `all`, each once, but for the one that the worker is busy with, and where their
+    /// passes are.
+    turns: VecDeque<(Sequence, Key)>,
+    /// Turns so far.
+    taken: u64,
     is_closed: bool,
 }
 
@@ -85,6 +89,23 @@ enum Wish {
     /// The word how far it is by now.
     Checkpoint(Passenger),
     Leave(Passenger),
+}
+
+/// One turn of so many goes to each pass in turn, however near the others are to their ends.
+const NEAREST_FIRST: u64 = 4;
+
+impl Lines {
+    /// The pass that is nearest to its end: so that as few as can be go after commits that come at
+    /// the same time, and nobody waits for who is further behind.
+    fn next(&mut self) -> Option<Key> {
+        self.taken += 1;
+        if self.taken.is_multiple_of(NEAREST_FIRST) {
+            return self.turns.pop_front().map(|(_, key)| key);
+        }
+        let turns = self.turns.iter().enumerate();
+        let (nearest, _) = turns.max_by_key(|(_, (position, _))| *position)?;
+        self.turns.remove(nearest).map(|(_, key)| key)
+    }
 }
 
 impl Stretch {
@@ -118,7 +139,7 @@ impl Passes {
             passenger.put_down();
             return stretch;
         }
-        let key = (collections.clone(), stretch);
+        let (key, after) = ((collections.clone(), stretch), passenger.after);
         if let Some(line) = lines.all.get_mut(&key) {
             line.wishes.push(Wish::Join(passenger));
         } else {
@@ -127,7 +148,7 @@ impl Passes {
                 pass: Some(Box::new(Pass::new(collections.clone()))),
             };
             lines.all.insert(key.clone(), line);
-            lines.turns.push_back(key);
+            lines.turns.push_back((after, key));
             self.changed.notify_one();
         }
         stretch
@@ -175,7 +196,7 @@ impl Passes {
             if lines.is_closed {
                 return Next::Over;
             }
-            if let Some(key) = lines.turns.pop_front()
+            if let Some(key) = lines.next()
                 && let Some(line) = lines.all.get_mut(&key)
                 && let Some(pass) = line.pass.take()
             {
@@ -199,8 +220,9 @@ impl Passes {
             lines.all.remove(&key);
             return;
         }
+        let position = pass.place();
         line.pass = Some(pass);
-        lines.turns.push_back(key);
+        lines.turns.push_back((position, key));
     }
 
     fn rest(&self, duration: Duration) {
@@ -219,7 +241,7 @@ impl Passes {
         for wish in wishes {
             pass.wish(wish);
         }
-        let gain = pass.turn(&Route {
+        let came = pass.turn(&Route {
             read: &self.read,
             hub: &self.hub,
             tracker: &self.tracker,
@@ -227,7 +249,7 @@ impl Passes {
         self.put_back(key, pass);
         if patience == Patience::Wait {
             let now = (Instant::now(), self.read.visible.sequence());
-            let rest = pace.rest(began.elapsed(), now, gain);
+            let rest = pace.rest(began.elapsed(), now, came);
             if !rest.is_zero() {
                 self.rest(rest);
             }

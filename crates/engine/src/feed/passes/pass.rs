@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_types::{CollectionSet, Sequence};
 
-use super::pace::Gain;
+use super::pace::Came;
 use super::{Passenger, Wish};
 use crate::commit::{Commit, DocumentChange};
 use crate::feed::audience::{Audience, HandedOut, Member};
@@ -18,7 +18,7 @@ use crate::read::{ReadError, Sources};
 use crate::seeded::SeededBug;
 use crate::statistics::{Scanned, Tracker};
 
-/// Bytes of changes that a turn reads. Other passes wait so long, and so do wishes.
+/// Bytes that a turn reads and puts into queues. Other passes wait so long, and so do wishes.
 const TURN_BYTES: usize = 512 << 10;
 /// Passengers that are handed over to the hub in a turn: the hub stands still so long.
 const HANDED_OVER_MAX: usize = 512;
@@ -49,8 +49,6 @@ pub(super) struct Pass {
     /// Those on board who are to be told at the end of the turn how far they are.
     asked: Vec<Member>,
     reading: Option<(Reading, Sequence)>,
-    /// What was visible at its turn before.
-    visible: Sequence,
 }
 
 /// Passengers that are not on board, by where they want to go on and by their numbers.
@@ -68,8 +66,17 @@ impl Pass {
             behind: Waiting::new(),
             asked: Vec::new(),
             reading: None,
-            visible: Sequence::ZERO,
         }
+    }
+
+    /// Where it goes on from.
+    pub(super) fn place(&self) -> Sequence {
+        if !self.audience.is_empty() {
+            return self.position;
+        }
+        let waiting = [&self.ahead, &self.behind].into_iter();
+        let first = waiting.flat_map(Waiting::first_key_value).next();
+        first.map_or(Sequence::ZERO, |(&(first, _), _)| first)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -120,27 +127,25 @@ impl Pass {
     }
 
     /// Reads on for a while, and hands passengers over to the hub once it is level with that.
-    pub(super) fn turn(&mut self, route: &Route<'_>) -> Gain {
+    pub(super) fn turn(&mut self, route: &Route<'_>) -> Came {
         let visible = route.read.visible.sequence();
-        let came = visible.0.saturating_sub(self.visible.0);
-        self.visible = visible;
         if self.audience.is_empty() {
             self.set_out(route.tracker);
+        } else if self.behind.len() > self.on_board.len() {
+            self.turn_back();
         }
         let began = self.position;
         if self.position < visible && !self.audience.is_empty() {
             self.read(route, visible);
         }
         self.answer();
-        let is_level = self.position >= visible;
-        if is_level && !self.audience.is_empty() {
+        if self.position < visible {
+            return Came::On(self.position.0.saturating_sub(began.0));
+        }
+        if !self.audience.is_empty() {
             self.hand_over(route);
         }
-        Gain {
-            read: self.position.0.saturating_sub(began.0),
-            came,
-            is_level,
-        }
+        Came::ToTheEnd
     }
 
     /// Goes to where the first of those who wait wants to go on.
@@ -159,6 +164,18 @@ impl Pass {
         }
         self.position = first;
         self.board(first);
+    }
+
+    /// Goes back for those whose places it was past when they came, with all on board: what their
+    /// queues have they do not take again. When there are more of them than on board: so it comes
+    /// to its end however many come one after the other, having turned back a few times.
+    fn turn_back(&mut self) {
+        self.ahead.append(&mut self.behind);
+        if let Some((&(first, _), _)) = self.ahead.first_key_value() {
+            self.reading = None;
+            self.position = first;
+            self.board(first);
+        }
     }
 
     /// Takes in those who want to go on at `place` or before.
@@ -195,37 +212,39 @@ impl Pass {
         visible: Sequence,
         (scanned, to_wake): (&mut Scanned, &mut Vec<Arc<Queue>>),
     ) -> Result<(), ReadError> {
-        let reading = self.reading.take();
-        let (mut reading, through) = reading.unwrap_or_else(|| {
-            let range = (self.position, visible);
-            (Reading::new(sources, &self.collections, range), visible)
-        });
-        while scanned.bytes < TURN_BYTES {
+        let mut queued = 0;
+        while scanned.bytes + queued < TURN_BYTES
+            && self.position < visible
+            && !self.audience.is_empty()
+        {
+            let reading = self.reading.take();
+            let (mut reading, through) = reading.unwrap_or_else(|| {
+                let range = (self.position, visible);
+                (Reading::new(sources, &self.collections, range), visible)
+            });
             let Some(commit) = reading.next(sources) else {
                 self.position = through;
                 self.board(through);
-                return Ok(());
+                continue;
             };
             let commit = commit?;
             scanned.add(&commit);
             self.board(Sequence(commit.seq.0 - 1));
             let changes: Vec<_> = reading.changes(&commit).collect();
-            self.hand_out(&commit, &changes, to_wake);
+            queued += self.hand_out(&commit, &changes, to_wake);
             self.position = commit.seq;
-            if self.audience.is_empty() {
-                return Ok(()); // On from where the next wants to.
-            }
+            self.reading = Some((reading, through));
         }
-        self.reading = Some((reading, through));
         Ok(())
     }
 
+    /// Returns how many bytes went into queues.
     fn hand_out(
         &mut self,
         commit: &Commit,
         changes: &[&DocumentChange],
         to_wake: &mut Vec<Arc<Queue>>,
-    ) {
+    ) -> usize {
         let mut handed_out = HandedOut::default();
         let forms = Forms::new(commit, changes, Memory::Log);
         self.audience.hand_out(forms, &mut handed_out);
@@ -233,6 +252,7 @@ impl Pass {
         for full in handed_out.full {
             self.audience.remove(&full);
         }
+        handed_out.bytes
     }
 
     /// Puts down all for whom the log cannot be read: each finds out for itself what that means to
