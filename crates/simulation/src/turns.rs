@@ -104,10 +104,9 @@ impl Turns {
         self.0.lock().is_closing = true;
     }
 
-    /// Whether a database has clients, and nobody closes it.
-    pub(crate) fn are_at_work(&self) -> bool {
-        let state = self.0.lock();
-        !state.clients.is_empty() && !state.is_closing
+    /// Whether a database has clients. They go on while it is closed.
+    pub(crate) fn has_clients(&self) -> bool {
+        !self.0.lock().clients.is_empty()
     }
 
     /// Forgets the workers of a database that is no more.

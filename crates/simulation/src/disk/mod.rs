@@ -102,7 +102,7 @@ impl Disk {
         // those who want META changed, once there is more than one who could: its directory is
         // synced last.
         let of_meta = path.contains("META") || Path::new(path) == data_dir();
-        let is_locked = path.contains(".idx") || (of_meta && world.turns.are_at_work());
+        let is_locked = path.contains(".idx") || (of_meta && world.turns.has_clients());
         let waits = changes && !is_locked;
         world.operation(what, path, changes, waits)
     }
