@@ -60,6 +60,19 @@ impl Data {
         }))
     }
 
+    /// Exchanges the text for a copy, such as one in memory of its own where this one holds the whole
+    /// group that it was read with. A parsed form is not kept: it takes several times the text.
+    pub fn replace_text(&mut self, copy: impl FnOnce(&[u8]) -> Bytes) {
+        let text = copy(&self.0.text);
+        match Arc::get_mut(&mut self.0) {
+            Some(inner) => {
+                inner.text = text;
+                inner.object.take();
+            }
+            None => *self = Data::from_stored(text),
+        }
+    }
+
     /// The minified text.
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {

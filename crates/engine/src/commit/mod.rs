@@ -216,5 +216,5 @@ impl Commit {
 
 /// Gives data that was read from the log memory of its own.
 pub(crate) fn detach(data: &mut Data) {
-    *data = Data::from_stored(Bytes::copy_from_slice(data.as_bytes()));
+    data.replace_text(Bytes::copy_from_slice);
 }

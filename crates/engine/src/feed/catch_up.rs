@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::{Bytes, BytesMut};
 use wellspring_types::feed::{FeedCommit, View};
 use wellspring_types::{CollectionSet, Sequence};
 
@@ -37,19 +38,26 @@ pub(super) fn read(
 ) -> Result<CaughtUp, ReadError> {
     let mut found = telling.gather();
     let mut scanned = Scanned::default();
+    let mut memory = PageMemory::default();
     let mut reading = Reading::new(sources, collections, (after, through));
     while let Some(commit) = reading.next(sources) {
         let commit = commit?;
         scanned.add(&commit);
-        if let Some(mut seen) = see(view, &commit, reading.changes(&commit)) {
-            detach_documents(&mut seen);
+        let seq = commit.seq;
+        let seen = see(view, &commit, reading.changes(&commit));
+        // What is seen is then the only one that holds its documents.
+        drop(commit);
+        if let Some(mut seen) = seen {
+            detach_documents(&mut seen, |data| {
+                data.replace_text(|text| memory.copy(text))
+            });
             found.add(Arc::new(seen));
         }
         let is_full = found.bytes() >= bytes_max;
         if is_full || scanned.bytes >= SCAN_BYTES {
             return Ok(CaughtUp {
                 commits: found.finish(),
-                through: commit.seq,
+                through: seq,
                 scanned,
                 is_full,
             });
@@ -61,4 +69,28 @@ pub(super) fn read(
         scanned,
         is_full: false,
     })
+}
+
+/// Memory for the documents of a page, many in one piece, as the page is kept and let go as one.
+/// Pieces begin small, for pages of little.
+#[derive(Default)]
+struct PageMemory {
+    piece: BytesMut,
+    /// Bytes of the last piece.
+    piece_bytes: usize,
+}
+
+impl PageMemory {
+    const PIECE_BYTES_MIN: usize = 1 << 10;
+    const PIECE_BYTES_MAX: usize = 64 << 10;
+
+    fn copy(&mut self, text: &[u8]) -> Bytes {
+        if self.piece.capacity() < text.len() {
+            let next = (2 * self.piece_bytes).clamp(Self::PIECE_BYTES_MIN, Self::PIECE_BYTES_MAX);
+            self.piece_bytes = next;
+            self.piece = BytesMut::with_capacity(next.max(text.len()));
+        }
+        self.piece.extend_from_slice(text);
+        self.piece.split().freeze()
+    }
 }

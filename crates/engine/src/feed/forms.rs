@@ -8,7 +8,7 @@ use wellspring_types::Select;
 use wellspring_types::feed::{FeedCommit, View};
 
 use super::view::{Matched, detach_documents, feed_commit_bytes, matches, see_matched};
-use crate::commit::{Commit, DocumentChange};
+use crate::commit::{Commit, DocumentChange, detach};
 
 /// The forms of one commit's changes of one collection, or of one set of them.
 pub(super) struct Forms<'a> {
@@ -92,7 +92,7 @@ impl<'a> Forms<'a> {
         let effects = effects.map(|&(index, matched)| (changes[index], matched));
         let made = see_matched(view, self.commit, effects).map(|mut commit| {
             if self.memory == Memory::Log {
-                detach_documents(&mut commit);
+                detach_documents(&mut commit, detach);
             }
             Formed {
                 bytes: feed_commit_bytes(&commit),

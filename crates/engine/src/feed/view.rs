@@ -4,7 +4,7 @@ use wellspring_types::feed::{Cause, Change, FeedCommit, Op, View};
 use wellspring_types::json::merge_diff;
 use wellspring_types::{Data, Document, Filter};
 
-use crate::commit::{Commit, DocumentChange, detach};
+use crate::commit::{Commit, DocumentChange};
 use crate::read::projected;
 
 /// Whether a filter matched a document before and after a change.
@@ -133,12 +133,12 @@ pub(crate) fn show(view: &View, document: Document) -> Option<Document> {
     })
 }
 
-/// Gives the documents of what was read from the log memory of their own: it may wait for a slow
-/// client.
-pub(super) fn detach_documents(commit: &mut FeedCommit) {
+/// Gives the documents of what was read from the log memory of their own, by `detach`: they may wait
+/// for a slow client.
+pub(super) fn detach_documents(commit: &mut FeedCommit, mut detach: impl FnMut(&mut Data)) {
     for change in &mut commit.changes {
         let data = [&mut change.data, &mut change.old];
-        data.into_iter().flatten().for_each(detach);
+        data.into_iter().flatten().for_each(&mut detach);
     }
 }
 

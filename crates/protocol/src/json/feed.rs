@@ -7,7 +7,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wellspring_types::feed::{FeedCommit, FeedMessage, Form};
 use wellspring_types::json::write_string;
 use wellspring_types::limits::MESSAGE_BYTES_MAX;
@@ -59,7 +58,7 @@ pub fn write(id: Option<&str>, message: &FeedMessage, sink: &mut Sink<'_>) {
             sink(finish(out, Some(token)), Some(token));
         }
         FeedMessage::Changes { commits, token } => {
-            let mut parts = ChangesParts::new(id, token);
+            let mut parts = ChangesParts::new(id, token, commits);
             commits.iter().for_each(|commit| parts.commit(commit, sink));
             parts.emit(Some(token), sink);
         }
@@ -194,16 +193,26 @@ struct ChangesParts<'a> {
     id: Option<&'a str>,
     /// Bytes of commits that a message has room for.
     room: usize,
-    commits: String,
+    /// About how many bytes all messages take together.
+    bytes: usize,
+    /// The message so far, up to its last commit; empty before its first.
+    out: String,
+    /// Where in it the commits begin.
+    begin: usize,
 }
 
 impl<'a> ChangesParts<'a> {
-    fn new(id: Option<&'a str>, token: &ResumeToken) -> ChangesParts<'a> {
+    fn new(id: Option<&'a str>, token: &ResumeToken, commits: &[Arc<FeedCommit>]) -> Self {
         let room = room(id, token);
         ChangesParts {
             id,
             room,
-            commits: String::new(),
+            bytes: commits
+                .iter()
+                .map(|commit| size::commit_max(commit, 1))
+                .sum(),
+            out: String::new(),
+            begin: 0,
         }
     }
 
@@ -212,11 +221,20 @@ impl<'a> ChangesParts<'a> {
             self.split(commit, sink);
             return;
         }
-        let encoded = commit.encoded.get_or_encode(Form::Json, || encode(commit));
-        // What `encode` made is UTF-8.
-        let text = std::str::from_utf8(encoded).unwrap_or_default();
-        self.make_room(text.len(), sink);
-        push_element(&mut self.commits, text);
+        self.element(sink, |out| {
+            if Arc::strong_count(commit) == 1 {
+                // Nobody else has it: an encoding of its own would only be copied.
+                push_commit(out, commit);
+                return;
+            }
+            let encoded = commit.encoded.get_or_encode(Form::Json, || {
+                let mut text = String::with_capacity(size::commit_max(commit, 1));
+                push_commit(&mut text, commit);
+                text.into()
+            });
+            // What `push_commit` made is UTF-8.
+            out.push_str(std::str::from_utf8(encoded).unwrap_or_default());
+        });
     }
 
     /// A commit that may be larger than a message is not worth sharing: its parts differ.
@@ -234,45 +252,65 @@ impl<'a> ChangesParts<'a> {
                 push_change(&mut text, change, Patch::Dropped);
             }
             if !changes.is_empty() && changes.len() + 1 + text.len() > room {
-                self.push_part(&format!("{head}{changes}{TAIL}"), sink);
+                let part = format!("{head}{changes}{TAIL}");
+                self.element(sink, |out| out.push_str(&part));
                 // It ends inside a commit: the next part is another message.
                 self.emit(None, sink);
                 changes.clear();
             }
             push_element(&mut changes, &text);
         }
-        self.push_part(&format!("{head}{changes}]}}"), sink);
+        let part = format!("{head}{changes}]}}");
+        self.element(sink, |out| out.push_str(&part));
     }
 
-    fn push_part(&mut self, text: &str, sink: &mut Sink<'_>) {
-        self.make_room(text.len(), sink);
-        push_element(&mut self.commits, text);
-    }
-
-    fn make_room(&mut self, bytes: usize, sink: &mut Sink<'_>) {
-        if !self.commits.is_empty() && self.commits.len() + 1 + bytes > self.room {
+    /// Writes a commit, or a part of one, behind those that are there; into the next message where
+    /// this one has no room for it.
+    fn element(&mut self, sink: &mut Sink<'_>, write: impl FnOnce(&mut String)) {
+        if self.out.is_empty() {
+            self.begin();
+        }
+        let before = self.out.len();
+        if before > self.begin {
+            self.out.push(',');
+        }
+        let start = self.out.len();
+        write(&mut self.out);
+        if before > self.begin && self.out.len() - self.begin > self.room {
+            let element = self.out.split_off(start);
+            self.out.truncate(before);
             self.emit(None, sink);
+            self.begin();
+            self.out.push_str(&element);
         }
     }
 
+    fn begin(&mut self) {
+        self.out = begin("changes", self.id);
+        self.out.reserve(self.bytes.min(self.room));
+        self.out.push_str(",\"commits\":[");
+        self.begin = self.out.len();
+    }
+
     fn emit(&mut self, token: Option<&ResumeToken>, sink: &mut Sink<'_>) {
-        let mut out = begin("changes", self.id);
-        push(&mut out, format_args!(",\"commits\":[{}]", self.commits));
-        self.commits.clear();
+        if self.out.is_empty() {
+            self.begin();
+        }
+        let mut out = std::mem::take(&mut self.out);
+        self.bytes = self.bytes.saturating_sub(out.len());
+        out.push(']');
         sink(finish(out, token), token);
     }
 }
 
 /// A whole commit.
-fn encode(commit: &FeedCommit) -> Bytes {
-    let mut out = String::with_capacity(size::commit_max(commit, 1));
-    push_commit_head(&mut out, commit);
+fn push_commit(out: &mut String, commit: &FeedCommit) {
+    push_commit_head(out, commit);
     for (index, change) in commit.changes.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        push_change(&mut out, change, Patch::Kept);
+        push_change(out, change, Patch::Kept);
     }
     out.push_str("]}");
-    out.into()
 }

@@ -11,9 +11,16 @@ pub(super) fn push(out: &mut String, value: impl Display) {
     let _infallible = write!(out, "{value}");
 }
 
+/// A number, as a formatter would write it but several times as fast.
+pub(super) fn push_number(out: &mut String, number: u64) {
+    out.push_str(itoa::Buffer::new().format(number));
+}
+
 /// A time in quotes; it has nothing that would need an escape.
 pub(super) fn push_time(out: &mut String, time: Timestamp) {
-    push(out, format_args!("\"{time}\""));
+    out.push('"');
+    time.push_to(out);
+    out.push('"');
 }
 
 /// `{"type":…` and, where there is one, `,"id":…`.
@@ -28,9 +35,16 @@ pub(super) fn begin(kind: &str, id: Option<&str>) -> String {
     out
 }
 
+/// `,"name":`.
+fn push_name(out: &mut String, name: &str) {
+    out.push_str(",\"");
+    out.push_str(name);
+    out.push_str("\":");
+}
+
 /// `,"name":"text"`.
 pub(super) fn push_text_member(out: &mut String, name: &str, text: &str) {
-    push(out, format_args!(",\"{name}\":"));
+    push_name(out, name);
     write_string(out, text);
 }
 
@@ -53,10 +67,9 @@ pub(super) fn push_list<T>(
 pub(super) fn push_document(out: &mut String, document: &Document) {
     out.push_str("{\"path\":");
     write_string(out, document.path.as_str());
-    push(
-        out,
-        format_args!(",\"version\":{},\"created_at\":", document.version),
-    );
+    out.push_str(",\"version\":");
+    push_number(out, document.version.0);
+    out.push_str(",\"created_at\":");
     push_time(out, document.created_at);
     out.push_str(",\"updated_at\":");
     push_time(out, document.updated_at);
@@ -67,7 +80,9 @@ pub(super) fn push_document(out: &mut String, document: &Document) {
 
 /// A commit's members up to the bracket that opens its changes.
 pub(super) fn push_commit_head(out: &mut String, commit: &FeedCommit) {
-    push(out, format_args!("{{\"seq\":{},\"time\":", commit.seq));
+    out.push_str("{\"seq\":");
+    push_number(out, commit.seq.0);
+    out.push_str(",\"time\":");
     push_time(out, commit.time);
     if let Some(actor) = &commit.actor {
         push_text_member(out, "actor", actor);
@@ -93,10 +108,13 @@ pub(super) fn push_change(out: &mut String, change: &Change, patch: Patch) {
     out.push_str(op_name(change.op));
     out.push('"');
     if let Some(cause) = change.cause {
-        push(out, format_args!(",\"cause\":\"{}\"", cause_name(cause)));
+        out.push_str(",\"cause\":\"");
+        out.push_str(cause_name(cause));
+        out.push('"');
     }
     push_text_member(out, "path", change.path.as_str());
-    push(out, format_args!(",\"version\":{}", change.version));
+    out.push_str(",\"version\":");
+    push_number(out, change.version.0);
     let patch = change.patch.as_ref().filter(|_| patch == Patch::Kept);
     let members = [
         ("data", change.data.as_ref()),
@@ -105,7 +123,7 @@ pub(super) fn push_change(out: &mut String, change: &Change, patch: Patch) {
     ];
     for (name, data) in members {
         if let Some(data) = data {
-            push(out, format_args!(",\"{name}\":"));
+            push_name(out, name);
             out.push_str(data.as_str());
         }
     }

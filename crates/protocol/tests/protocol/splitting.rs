@@ -192,3 +192,22 @@ fn a_commit_is_encoded_once_for_all_subscriptions() {
     write("s2", vec![shared.clone()]);
     assert_eq!(shared.encoded.get_or_encode(form, encode_again), &first);
 }
+
+#[test]
+fn whole_commits_fill_a_message_the_same_whether_they_are_shared_or_not() {
+    let message = || FeedMessage::Changes {
+        commits: (1..=9)
+            .map(|seq| commit(seq, vec![insert(seq, "a/b", &text_of(MEBIBYTE))]))
+            .collect(),
+        token: token("T"),
+    };
+    let alone = message();
+    let shared = message();
+    let _elsewhere = shared.clone();
+    let sequences: Vec<Vec<u64>> = commits(&alone)
+        .iter()
+        .map(|part| part.iter().map(|commit| commit.seq.0).collect())
+        .collect();
+    assert_eq!(sequences, [vec![1, 2, 3], vec![4, 5, 6], vec![7, 8, 9]]);
+    assert_eq!(commits(&alone), commits(&shared));
+}

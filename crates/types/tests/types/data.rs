@@ -25,6 +25,23 @@ fn data_is_equal_by_its_text() {
 }
 
 #[test]
+fn text_is_replaced_for_one_and_not_for_its_clones() {
+    let read = Bytes::from(br#"{"a":1},{"b":2}"#.to_vec());
+    let mut only = Data::from_stored(read.slice(..7));
+    assert_eq!(only.object().len(), 1);
+    let copy = |text: &[u8]| Bytes::copy_from_slice(text);
+    only.replace_text(copy);
+    assert_eq!(only, data(r#"{"a":1}"#));
+    assert_eq!(*only.object(), object(r#"{"a":1}"#));
+    assert!(read.is_unique(), "it holds nothing of what it was read with");
+
+    let mut replaced = only.clone();
+    replaced.replace_text(copy);
+    assert_eq!(replaced, only);
+    assert_ne!(replaced.as_bytes().as_ptr(), only.as_bytes().as_ptr());
+}
+
+#[test]
 fn only_an_object_within_the_limits_is_data() {
     for text in ["1", "[]", "null", "\"a\""] {
         assert_eq!(Data::parse(text.as_bytes()), Err(JsonError::NotAnObject));

@@ -67,6 +67,21 @@ fn strings_are_escaped_no_more_than_they_must() {
 }
 
 #[test]
+fn what_must_be_escaped_is_found_at_every_place_of_a_string() {
+    for byte in 0..=u8::MAX {
+        let odd = char::from(byte);
+        for (before, after) in (0..20).flat_map(|before| [(before, 0), (before, 11)]) {
+            let text = format!("{}{odd}{}", "é".repeat(before), "x".repeat(after));
+            let mut out = String::new();
+            write_string(&mut out, &text);
+            let escapes = byte < b' ' || odd == '"' || odd == '\\';
+            assert_eq!(out.contains('\\'), escapes, "{text:?}");
+            assert_eq!(parse(out.as_bytes()), Ok(Value::String(text.into())));
+        }
+    }
+}
+
+#[test]
 fn text_that_is_not_strictly_json_is_refused_with_its_place() {
     for (text, place) in [
         ("", 0),
