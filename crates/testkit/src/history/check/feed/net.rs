@@ -14,6 +14,13 @@ use crate::history::verdict::{Report, Rule};
 
 /// What the changes of a view come to, by document; those that came and went are not there.
 pub(super) fn net(changes: &[ViewChange]) -> HashMap<Name, ViewChange> {
+    let mut net = joined(changes);
+    net.retain(|_, change| change.old.is_some() || change.new.is_some());
+    net
+}
+
+/// The same with those that came and went, as if they had only gone.
+fn joined(changes: &[ViewChange]) -> HashMap<Name, ViewChange> {
     let mut net: HashMap<Name, ViewChange> = HashMap::new();
     for change in changes.iter().filter(|c| c.shown == Shown::Sent) {
         let first = net.get(&change.path).map_or(change.old, |first| first.old);
@@ -25,12 +32,11 @@ pub(super) fn net(changes: &[ViewChange]) -> HashMap<Name, ViewChange> {
     }
     for change in net.values_mut() {
         change.op = match (change.old, change.new) {
-            (None, _) => Op::Insert,
+            (None, Some(_)) => Op::Insert,
             (Some(_), Some(_)) => Op::Update,
-            (Some(_), None) => Op::Delete,
+            (_, None) => Op::Delete,
         };
     }
-    net.retain(|_, change| change.old.is_some() || change.new.is_some());
     net
 }
 
@@ -75,12 +81,13 @@ type Change<'h> = (Seen, &'h Received);
 impl<'h> Pass<'_, 'h> {
     /// What leads from where it is to `seq`.
     fn expected(&self, seq: u64) -> HashMap<Name, ViewChange> {
-        let mut expected = net(self.view.between(self.from, seq));
-        if !self.is_known() {
-            // It may have come before what the log keeps.
-            expected.retain(|_, change| change.new.is_some());
+        let changes = self.view.between(self.from, seq);
+        if self.is_known() {
+            net(changes)
+        } else {
+            // What came and went may have come, or gone, before what the log keeps.
+            joined(changes)
         }
-        expected
     }
 
     /// Whether the log has all that has happened after where it is.
@@ -188,7 +195,10 @@ impl<'h> Pass<'_, 'h> {
     }
 
     fn missing(&self, missing: &HashMap<Name, ViewChange>, by: &Received, report: &mut Report) {
-        let Some(first) = missing.values().min_by_key(|c| (c.seq, c.path)) else {
+        let certain = missing
+            .values()
+            .filter(|c| c.new.is_some() || self.is_known());
+        let Some(first) = certain.clone().min_by_key(|c| (c.seq, c.path)) else {
             return;
         };
         let mut sent = self.stretch.changes.iter().map(|(seen, _)| seen.version);
@@ -196,7 +206,7 @@ impl<'h> Pass<'_, 'h> {
         let sentence = format!(
             "{} was not sent the newest states of {} documents, the first that of {} at {}{}",
             self.facts.text(self.session.feed.name),
-            missing.len(),
+            certain.count(),
             self.facts.text(first.path),
             first.seq,
             if at_seam {
