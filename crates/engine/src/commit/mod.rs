@@ -101,12 +101,15 @@ impl DocumentChange {
     pub(crate) fn unparsed(&self) -> DocumentChange {
         let text = |data: &Data| Data::from_stored(data.as_bytes().clone());
         DocumentChange {
+            collection: self.collection,
+            path: self.path.clone(),
+            created_at: self.created_at,
             before: self.before.as_ref().map(|image| Image {
+                version: image.version,
+                updated_at: image.updated_at,
                 data: text(&image.data),
-                ..image.clone()
             }),
             after: self.after.as_ref().map(text),
-            ..self.clone()
         }
     }
 
@@ -138,8 +141,12 @@ impl Commit {
     /// The same commit, its documents as texts.
     pub(crate) fn unparsed(&self) -> Commit {
         Commit {
+            seq: self.seq,
+            time: self.time,
+            principal: self.principal.clone(),
+            mutation: self.mutation.clone(),
+            new_collections: self.new_collections.clone(),
             changes: self.changes.iter().map(DocumentChange::unparsed).collect(),
-            ..self.clone()
         }
     }
 

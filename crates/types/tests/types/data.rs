@@ -33,7 +33,10 @@ fn text_is_replaced_for_one_and_not_for_its_clones() {
     only.replace_text(copy);
     assert_eq!(only, data(r#"{"a":1}"#));
     assert_eq!(*only.object(), object(r#"{"a":1}"#));
-    assert!(read.is_unique(), "it holds nothing of what it was read with");
+    assert!(
+        read.is_unique(),
+        "it holds nothing of what it was read with"
+    );
 
     let mut replaced = only.clone();
     replaced.replace_text(copy);
