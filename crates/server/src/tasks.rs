@@ -21,10 +21,17 @@ impl Tasks {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // No `async` block, which would hold the task twice: as what it is given, and as what it
-        // waits for.
+        self.tracker.spawn(self.until_cut_off(task));
+    }
+
+    fn until_cut_off<F>(&self, task: F) -> impl Future<Output = ()> + Send + use<F>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        // Boxed, as what waits for it would hold it three times: it passes on what it is given, twice.
+        let task = Box::pin(task);
         let until_cut_off = self.cut_off.clone().run_until_cancelled_owned(task);
-        self.tracker.spawn(until_cut_off.map(|_ended| ()));
+        until_cut_off.map(|_ended| ())
     }
 
     /// Ends when the server stops taking work: streams say so to their clients and end.
@@ -53,6 +60,18 @@ impl Tasks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_large_task_is_held_once() {
+        let large = [7_u8; 10_000];
+        let task = async move {
+            std::future::pending::<()>().await;
+            std::hint::black_box(large);
+        };
+        assert!(size_of_val(&task) > 10_000);
+        let spawned = Tasks::default().until_cut_off(task);
+        assert!(size_of_val(&spawned) < 1000);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_leaves_is_waited_for_and_one_that_stays_is_cut_off() {

@@ -1,6 +1,8 @@
 //! Answers to commits, held back until the subscriptions of the same connection have passed them:
 //! whoever commits sees the change before the result.
 
+use std::future::Future;
+
 use tokio::sync::watch;
 use wellspring_types::Sequence;
 
@@ -50,17 +52,23 @@ impl<F> HeldAnswers<F> {
     ///
     /// # Cancel safety
     /// Cancel safe.
-    pub(super) async fn handed_out(&self, handed_out: &mut watch::Receiver<Sequence>) {
+    pub(super) fn handed_out<'a>(
+        &self,
+        handed_out: &'a mut watch::Receiver<Sequence>,
+    ) -> impl Future<Output = ()> + use<'a, F> {
         let first = self.held.iter().map(|(seq, _)| *seq).min();
-        let waited = match first {
-            None => return std::future::pending().await,
-            Some(_) if self.target.is_some() => handed_out.changed().await.is_ok(),
-            Some(first) => handed_out.wait_for(|seq| *seq >= first).await.is_ok(),
-        };
-        if !waited && self.target.is_some() {
-            // The hub is gone and hands out nothing more: its subscriptions end, and with them
-            // what the answers wait for.
-            std::future::pending().await
+        let has_target = self.target.is_some();
+        async move {
+            let waited = match first {
+                None => return std::future::pending().await,
+                Some(_) if has_target => handed_out.changed().await.is_ok(),
+                Some(first) => handed_out.wait_for(|seq| *seq >= first).await.is_ok(),
+            };
+            if !waited && has_target {
+                // The hub is gone and hands out nothing more: its subscriptions end, and with them
+                // what the answers wait for.
+                std::future::pending().await
+            }
         }
     }
 

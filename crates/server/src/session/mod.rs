@@ -9,6 +9,7 @@ mod outbox;
 mod subscriptions;
 mod terms;
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -50,7 +51,7 @@ pub(crate) struct Session<F: Framing> {
 
 /// What happens to a session.
 enum Event<F> {
-    Turn(Turn),
+    Turn(Box<Turn>),
     Answer(Answer<F>),
     /// The server takes no more work.
     Draining,
@@ -147,7 +148,15 @@ impl<F: Framing> Session<F> {
 
     /// Serves until the client leaves, or the session has to end. Without commands it ends with
     /// its last subscription.
-    pub(crate) async fn run<C>(mut self, commands: C)
+    pub(crate) fn run<C>(self, commands: C) -> impl Future<Output = ()> + Send
+    where
+        C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
+    {
+        // Boxed, as an async function holds twice what it is given: there may be very many.
+        Box::new(self).run_boxed(commands)
+    }
+
+    async fn run_boxed<C>(mut self: Box<Self>, commands: C)
     where
         C: Stream<Item = Command<F::Frame>> + FusedStream + Send,
     {
@@ -263,7 +272,7 @@ impl<F: Framing> Session<F> {
         self.say(beat).await
     }
 
-    async fn turn(&mut self, turn: Turn) -> Next {
+    async fn turn(&mut self, turn: Box<Turn>) -> Next {
         let target = self.answers.target();
         let (said, again) = self.subscriptions.take_turn(turn, target);
         if let Some(again) = again {
@@ -383,14 +392,13 @@ impl<F: Framing> Session<F> {
     }
 
     async fn say(&mut self, frames: impl IntoIterator<Item = Framed<F::Frame>>) -> Next {
-        let began = Instant::now();
         for framed in frames {
-            if let Err(error) = self.outbox.put(framed.frame, framed.bytes).await {
-                return Next::End(Ending::of(error, self.outbox.patience()));
+            match self.outbox.put(framed.frame, framed.bytes).await {
+                // Nobody listened to the client meanwhile: that is not its silence.
+                Ok(waited) => self.clock.did_not_listen(waited),
+                Err(error) => return Next::End(Ending::of(error, self.outbox.patience())),
             }
         }
-        // Nobody listened to the client meanwhile: that is not its silence.
-        self.clock.did_not_listen(began.elapsed());
         Next::GoOn
     }
 }

@@ -98,13 +98,15 @@ pub(crate) fn outbox<F>(limits: Limits) -> (Outbox<F>, Taker<F>) {
 }
 
 impl<F> Outbox<F> {
-    /// Puts a frame at the end, once there is room.
+    /// Puts a frame at the end, once there is room; tells how long that took.
     ///
     /// # Errors
     /// If nobody takes frames any more, or not for too long.
-    pub(crate) async fn put(&mut self, frame: F, bytes: usize) -> Result<(), OutboxError> {
+    pub(crate) async fn put(&mut self, frame: F, bytes: usize) -> Result<Duration, OutboxError> {
+        let mut waited = Duration::ZERO;
         if !self.0.has_room(bytes) {
-            self.wait_for_room(bytes).await?;
+            // Boxed: most never wait, and none is to be larger for it.
+            waited = Box::pin(self.wait_for_room(bytes)).await?;
         }
         let mut state = self.0.lock();
         if state.gone {
@@ -116,15 +118,15 @@ impl<F> Outbox<F> {
         drop(state);
         self.0.limits.queued.inc_by(gauged(bytes));
         wake(waker);
-        Ok(())
+        Ok(waited)
     }
 
-    async fn wait_for_room(&self, bytes: usize) -> Result<(), OutboxError> {
+    async fn wait_for_room(&self, bytes: usize) -> Result<Duration, OutboxError> {
         let began = Instant::now();
         loop {
             let room = poll_fn(|context| self.0.poll_room(context, bytes));
             match timeout_at(self.patience_ends(began), room).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(began.elapsed()),
                 Err(_) if self.patience_ends(began) > Instant::now() => {}
                 Err(_) => return Err(OutboxError::Stalled),
             }
@@ -198,7 +200,10 @@ impl<F> Taker<F> {
         let mut state = self.0.lock();
         let (frame, bytes) = state.frames.pop_front()?;
         state.bytes = state.bytes.saturating_sub(bytes);
-        state.taken_at = Instant::now();
+        if !state.frames.is_empty() {
+            // Who waits for an empty outbox waits no longer, and who waits later began later.
+            state.taken_at = Instant::now();
+        }
         state.taken_bytes = bytes;
         let waker = state.waits_for_room.take();
         drop(state);
@@ -341,7 +346,7 @@ mod tests {
         let (mut outbox, mut taker) = outbox(limits());
         outbox.put('a', 1).await.unwrap();
         let (put, taken) = tokio::join!(outbox.put('b', 5000), taker.take());
-        assert_eq!((put, taken), (Ok(()), Some('a')));
+        assert_eq!((put, taken), (Ok(Duration::ZERO), Some('a')));
         assert_eq!(taker.take().await, Some('b'));
     }
 

@@ -69,7 +69,7 @@ impl Subscriptions {
     }
 
     /// Adds a subscription; the session is to wait for its turn.
-    pub(super) fn add(&mut self, id: &str, subscription: Feed) -> Turn {
+    pub(super) fn add(&mut self, id: &str, subscription: Feed) -> Box<Turn> {
         self.generation += 1;
         let id: Arc<str> = id.into();
         let recall = Arc::new(Notify::new());
@@ -80,13 +80,13 @@ impl Subscriptions {
             passed: Sequence::ZERO,
         };
         self.live.insert(Arc::clone(&id), live);
-        Turn {
+        Box::new(Turn {
             id,
             generation: self.generation,
             recall,
             subscription,
             what: None,
-        }
+        })
     }
 
     /// Ends a subscription. Its future ends too, and is then dropped.
@@ -100,9 +100,9 @@ impl Subscriptions {
     /// goes on, its next turn, which the session is to wait for.
     pub(super) fn take_turn(
         &mut self,
-        mut turn: Turn,
+        mut turn: Box<Turn>,
         target: Option<Sequence>,
-    ) -> (Option<Said>, Option<Turn>) {
+    ) -> (Option<Said>, Option<Box<Turn>>) {
         let Some(live) = self.live.get_mut(&turn.id) else {
             return (None, None);
         };
@@ -155,7 +155,7 @@ impl Subscriptions {
 
 impl Turn {
     /// Waits until the subscription has something to say, or is recalled.
-    pub(super) async fn comes(mut self) -> Turn {
+    pub(super) async fn comes(mut self: Box<Self>) -> Box<Turn> {
         self.what = tokio::select! {
             // Messages first: a subscription that was recalled has passed a commit only once it
             // has no more of it to say.

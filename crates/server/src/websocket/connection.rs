@@ -62,6 +62,8 @@ pub(super) async fn serve(
     drop(read);
     let role = Role::Server;
     let socket = WebSocketStream::from_partially_read(socket, first, role, Some(limits())).await;
+    // At once: what is awaited below would hold the socket twice.
+    let (sink, stream) = socket.split();
     let session = new_session_id();
     let _counted = shared.metrics.connected(Protocol::WebSocket);
     let span = info_span!("websocket", %session);
@@ -71,7 +73,7 @@ pub(super) async fn serve(
         subscriber,
         session,
     }
-    .serve(socket)
+    .serve(sink, stream)
     .instrument(span)
     .await;
 }
@@ -92,9 +94,8 @@ enum NoSession {
 }
 
 impl Connection {
-    async fn serve(self, socket: Socket) {
+    async fn serve(self, mut sink: SplitSink<Socket, Message>, mut stream: SplitStream<Socket>) {
         let metrics = self.shared.metrics.clone();
-        let (mut sink, mut stream) = socket.split();
         match self.hello(&mut stream).await {
             Ok(()) => self.converse(&mut sink, &mut stream).await,
             Err(NoSession::Told(close, code)) => {
@@ -182,7 +183,7 @@ impl Connection {
                 subscriptions: config.subscriptions_max.into(),
             },
         }));
-        outbox.put(welcome.frame, welcome.bytes).await
+        outbox.put(welcome.frame, welcome.bytes).await.map(drop)
     }
 }
 
