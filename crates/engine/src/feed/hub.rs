@@ -110,6 +110,11 @@ impl Hub {
     }
 
     /// Tells the last sequence that is in the queues of all live subscriptions.
+    pub(crate) fn handed_out_through(&self) -> Sequence {
+        *self.handed_out.borrow()
+    }
+
+    /// The same, to be waited for.
     pub(crate) fn handed_out(&self) -> watch::Receiver<Sequence> {
         self.handed_out.subscribe()
     }

@@ -279,7 +279,7 @@ impl Keeper {
     }
 
     fn handed_out(&self) -> Sequence {
-        *self.parts.hub.handed_out().borrow()
+        self.parts.hub.handed_out_through()
     }
 
     /// Hands over the command that moves the floors which the round before has announced; false

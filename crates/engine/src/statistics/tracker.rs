@@ -70,8 +70,8 @@ pub struct SubscriptionStatistics {
 }
 
 /// Knows all subscriptions.
-#[derive(Default)]
 pub(crate) struct Tracker {
+    began: Instant,
     // Held for one operation on the map, or to copy its values; never across an await.
     all: Mutex<HashMap<u64, Arc<Tracked>>>,
     next_id: AtomicU64,
@@ -79,6 +79,20 @@ pub(crate) struct Tracker {
     catch_up_commits: AtomicU64,
     catch_up_bytes: AtomicU64,
     passes: AtomicU64,
+}
+
+impl Default for Tracker {
+    fn default() -> Tracker {
+        Tracker {
+            began: Instant::now(),
+            all: Mutex::default(),
+            next_id: AtomicU64::new(0),
+            overflows: AtomicU64::new(0),
+            catch_up_commits: AtomicU64::new(0),
+            catch_up_bytes: AtomicU64::new(0),
+            passes: AtomicU64::new(0),
+        }
+    }
 }
 
 /// What was read of the log.
@@ -101,7 +115,8 @@ struct Tracked {
     subscriber: Subscriber,
     collections: CollectionSet,
     conflates: bool,
-    began: Instant,
+    /// Milliseconds after the tracker: there may be very many.
+    began_ms: u64,
     state: AtomicU8,
     position: AtomicU64,
     queue: Mutex<Weak<Queue>>,
@@ -126,7 +141,7 @@ impl Tracker {
             subscriber,
             collections,
             conflates,
-            began: Instant::now(),
+            began_ms: self.now_ms(),
             state: AtomicU8::new(SubscriptionState::CatchUp.to_number()),
             position: AtomicU64::new(position.0),
             queue: Mutex::new(Weak::new()),
@@ -136,6 +151,10 @@ impl Tracker {
             tracker: Arc::clone(self),
             tracked,
         }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn overflows(&self) -> u64 {
@@ -174,7 +193,10 @@ impl Tracker {
     ) -> Vec<SubscriptionStatistics> {
         // Copied first: who subscribes must not wait until all queues were looked at.
         let all: Vec<Arc<Tracked>> = self.all.lock().values().cloned().collect();
-        let told = all.iter().map(|one| one.statistics(visible, handed_out));
+        let now_ms = self.now_ms();
+        let told = all
+            .iter()
+            .map(|one| one.statistics(now_ms, visible, handed_out));
         told.collect()
     }
 
@@ -199,7 +221,12 @@ impl Tracker {
 }
 
 impl Tracked {
-    fn statistics(&self, visible: Sequence, handed_out: Sequence) -> SubscriptionStatistics {
+    fn statistics(
+        &self,
+        now_ms: u64,
+        visible: Sequence,
+        handed_out: Sequence,
+    ) -> SubscriptionStatistics {
         let position = self.position.load(Ordering::Relaxed);
         let queue = self.queue.lock().upgrade();
         let backlog = queue.and_then(|queue| queue.backlog());
@@ -224,7 +251,7 @@ impl Tracked {
             floor: Sequence::ZERO,
             lag: visible.0.saturating_sub(reached),
             queued_bytes: backlog.map_or(0, |backlog| count(backlog.bytes)),
-            age: self.began.elapsed(),
+            age: Duration::from_millis(now_ms.saturating_sub(self.began_ms)),
         }
     }
 }

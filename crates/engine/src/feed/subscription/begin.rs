@@ -33,7 +33,6 @@ pub(crate) fn subscribe(
     }
     let known = known::take(&sources, &mut request)?;
     let visible = sources.read.visible.sequence();
-    let handed_out = sources.hub.handed_out();
     let (telling, view) = Telling::of(&Arc::new(request.view), request.conflate);
     let wanted = Wanted {
         collections: request.collections,
@@ -55,7 +54,6 @@ pub(crate) fn subscribe(
         outbox: VecDeque::new(),
         checkpoint_due: Instant::now(),
         checkpoint_timer: None,
-        handed_out,
         sources,
         wanted,
     };

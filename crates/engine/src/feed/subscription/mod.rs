@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
@@ -66,7 +65,6 @@ pub struct Subscription {
     checkpoint_due: Instant,
     /// Runs out at `checkpoint_due` or before.
     checkpoint_timer: Option<Pin<Box<Sleep>>>,
-    handed_out: watch::Receiver<Sequence>,
     tracking: Tracking,
 }
 
@@ -141,7 +139,9 @@ impl Subscription {
             return true;
         };
         // In this order: what the hub has handed out is in the queue or was taken from it.
-        *self.handed_out.borrow() >= seq && !registration.queue.holds(seq) && self.outbox.is_empty()
+        self.sources.hub.handed_out_through() >= seq
+            && !registration.queue.holds(seq)
+            && self.outbox.is_empty()
     }
 
     /// The token of the position that everything returned so far leads to; `None` inside a
@@ -183,11 +183,8 @@ impl Subscription {
         let visible = self.sources.read.visible.sequence();
         // The hub, which sends, lives in `self`; if it stops, the queue says so. What is awaited
         // holds the watch locked, and must be gone before the hub is asked for anything.
-        let _is_open = self
-            .handed_out
-            .wait_for(|now| *now >= visible)
-            .await
-            .is_ok();
+        let mut handed_out = self.sources.hub.handed_out();
+        let _is_open = handed_out.wait_for(|now| *now >= visible).await.is_ok();
         if self.has(SeededBug::CheckpointOvertakes) {
             self.position = visible;
             self.push_checkpoint();
