@@ -45,7 +45,8 @@ impl Feed {
                 next.map_err(|error| errors::subscription(&error))
             }
             Feed::OfConsumer(feed) => {
-                let next = feed.next().await;
+                // Boxed, so that no other subscription is as large: it waits for more.
+                let next = Box::pin(feed.next()).await;
                 next.map_err(|error| errors::consume(&error))
             }
         }
