@@ -23,10 +23,13 @@ pub(super) struct Taken<'h> {
     pub(super) deliveries: Vec<Delivery<'h>>,
     /// Acknowledgements, each with its share.
     pub(super) acks: Vec<(&'h Ack, usize)>,
+    /// Those who were told that the position is of no use any more.
+    expired: Vec<(Name, &'h Received)>,
 }
 
 /// One connection's part in the consumer.
 pub(super) struct Session {
+    feed: Name,
     t_inv: u64,
     /// When the last acknowledgement was sent that was answered: then it still took part.
     heard: u64,
@@ -111,6 +114,9 @@ pub(super) fn take<'h>(facts: &Facts<'h>, feeds: &[&'h Feed], report: &mut Repor
     for session in &mut taken.sessions {
         session.gone = gone(facts, session);
     }
+    for (feed, received) in &taken.expired {
+        expires(facts, *feed, (received, &taken), report);
+    }
     taken
 }
 
@@ -125,7 +131,9 @@ fn walk<'h>(facts: &Facts<'h>, feed: &'h Feed, taken: &mut Taken<'h>, report: &m
                 if !is_begun {
                     end(session, End::Lost(received.t_recv));
                     number = Some(received.session);
-                    taken.sessions.push(Session::new(opened, received));
+                    taken
+                        .sessions
+                        .push(Session::new(feed.name, opened, received));
                 }
                 taken.shares.push(Share {
                     session: taken.sessions.len() - 1,
@@ -159,7 +167,7 @@ fn walk<'h>(facts: &Facts<'h>, feed: &'h Feed, taken: &mut Taken<'h>, report: &m
             Got::Ended { expired } => {
                 end(session.filter(|_| is_begun), End::Ended(received.t_recv));
                 if *expired && number.is_some() {
-                    expires(facts, feed, (received, taken), report);
+                    taken.expired.push((feed.name, received));
                 }
             }
             Got::Left { lost: true } => {
@@ -205,14 +213,24 @@ impl Position {
     }
 }
 
-/// S4: a position is of use as long as everything after it is kept.
+/// S4: a position is of use as long as everything after it is kept. A consumer's is where the last share
+/// of any who took part began, or later: whoever subscribes next may get that one.
 fn expires(
     facts: &Facts<'_>,
-    feed: &Feed,
+    feed: Name,
     (received, taken): (&Received, &Taken<'_>),
     report: &mut Report,
 ) {
-    let Some(share) = taken.shares.last() else {
+    let mut last: HashMap<Name, usize> = HashMap::new();
+    for (index, session) in taken.sessions.iter().enumerate() {
+        if session.t_inv < received.t_recv {
+            last.insert(session.feed, index);
+        }
+    }
+    let shares = taken.shares.iter();
+    let lasting = shares
+        .filter(|share| last.get(&taken.sessions[share.session].feed) == Some(&share.session));
+    let Some(share) = lasting.min_by_key(|share| share.opened.seq) else {
         return;
     };
     let (position, dump) = (share.opened.seq, &facts.history.dump);
@@ -220,7 +238,7 @@ fn expires(
     let collection = view.map_or(Name::MAX, |view| view.collection);
     let is_kept = position + 1 >= dump.kept;
     if is_kept && !facts.is_withheld(collection, position, dump.head) {
-        let name = facts.text(feed.name);
+        let name = facts.text(feed);
         let sentence = format!("{name} had to end at {position}, and the log has all after it");
         report.add(Rule::S4, &[received.place, share.first.place], sentence);
     }
@@ -255,10 +273,11 @@ fn acknowledge<'h>(taken: &mut Taken<'h>, first: usize, acks: &[&'h Ack]) {
 }
 
 impl Session {
-    fn new(opened: &Opened, first: &Received) -> Session {
+    fn new(feed: Name, opened: &Opened, first: &Received) -> Session {
         let t_inv = opened.t_inv.unwrap_or(first.t_recv);
         let timeout_ms = opened.ack_timeout_ms.unwrap_or(ACK_TIMEOUT_MS);
         Session {
+            feed,
             t_inv,
             heard: t_inv,
             ack_timeout_ns: timeout_ms.saturating_mul(1_000_000),
