@@ -10,6 +10,7 @@ use wellspring_types::{CollectionSet, Sequence};
 use super::conflate::Telling;
 use super::reading::Reading;
 use super::view::{detach_documents, see};
+use crate::commit::detach;
 use crate::read::{ReadError, Sources};
 use crate::statistics::Scanned;
 
@@ -48,8 +49,10 @@ pub(super) fn read(
         // What is seen is then the only one that holds its documents.
         drop(commit);
         if let Some(mut seen) = seen {
-            detach_documents(&mut seen, |data| {
-                data.replace_text(|text| memory.copy(text))
+            detach_documents(&mut seen, |data| match telling {
+                Telling::Every => data.replace_text(|text| memory.copy(text)),
+                // Of what commits come to, little may be left, and it would keep all the memory.
+                Telling::Net { .. } => detach(data),
             });
             found.add(Arc::new(seen));
         }

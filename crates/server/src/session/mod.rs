@@ -289,6 +289,8 @@ impl<F: Framing> Session<F> {
                 self.framing.ended(&message.id, why, message.token.as_ref())
             }
         };
+        // Its documents are in the frames: a client that takes none is not to hold them twice.
+        drop(message);
         match self.say(frames).await {
             Next::GoOn => self.release().await,
             Next::End(ending) => Next::End(ending.behind(self.database.visible(), first)),

@@ -11,7 +11,7 @@ const COMMITS: u64 = 60;
 /// The subscriptions that run, as far as the client was told, each with the last commit that it
 /// was sent.
 #[derive(Default)]
-struct Running(HashMap<String, Option<u64>>);
+struct Running(HashMap<String, u64>);
 
 impl Running {
     async fn hear(&mut self, socket: &mut Socket) {
@@ -19,7 +19,10 @@ impl Running {
         let kind = text(&message, "type");
         let id = text(&message, "id").to_owned();
         match kind {
-            "subscribed" => assert_eq!(self.0.insert(id, None), None),
+            "subscribed" => {
+                let seq = number(&message, "seq");
+                assert_eq!(self.0.insert(id, seq), None);
+            }
             // Of an unsubscribe.
             "result" => assert!(self.0.remove(&id).is_some()),
             "changes" => {
@@ -27,8 +30,8 @@ impl Running {
                 let last = last.expect("a subscription that has ended says nothing");
                 for commit in elements(&message, "commits") {
                     let seq = number(commit, "seq");
-                    assert!(last.is_none_or(|last| last + 1 == seq), "{id}: {seq}");
-                    *last = Some(seq);
+                    assert_eq!(*last + 1, seq, "{id}");
+                    *last = seq;
                 }
             }
             other => assert_eq!(other, "checkpoint"),
@@ -46,7 +49,6 @@ async fn each_of_many_subscriptions_is_sent_every_commit_while_others_come_and_g
         reading.say(&subscribe(id)).await;
         running.hear(&mut reading).await;
     }
-    running.0.values_mut().for_each(|last| *last = Some(0));
     let write = async {
         for n in 1..=COMMITS {
             let commit = format!(
@@ -76,7 +78,7 @@ async fn each_of_many_subscriptions_is_sent_every_commit_while_others_come_and_g
     }
     server.put("/v1/documents/a/1", "{}").await;
     let all = usize::try_from(SUBSCRIPTIONS).unwrap() + 1;
-    while running.0.len() < all || running.0.values().any(|last| *last != Some(COMMITS + 1)) {
+    while running.0.len() < all || running.0.values().any(|last| *last != COMMITS + 1) {
         running.hear(&mut reading).await;
     }
 }

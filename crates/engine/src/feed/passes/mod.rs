@@ -19,7 +19,7 @@
 mod pace;
 mod pass;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,15 +64,26 @@ pub(crate) struct Passes {
 #[derive(Default)]
 struct Lines {
     all: HashMap<Key, Line>,
-    /// The keys of `all`, each once, but for the one that the worker is busy with, and where their
-    /// passes are.
-    turns: VecDeque<(Sequence, Key)>,
-    /// Turns so far.
-    taken: u64,
+    /// The keys of `all`, each once, but for the one that the worker is busy with.
+    turns: Turns,
     is_closed: bool,
 }
 
 type Key = (CollectionSet, Stretch);
+
+/// Passes that wait for their turn. There may be as many as there are collections, and who joins waits
+/// for the lock that they are under: nothing here looks at all of them.
+#[derive(Default)]
+struct Turns {
+    /// By when they began to wait, with their places.
+    waiting: BTreeMap<u64, (Sequence, Key)>,
+    /// The same by their places.
+    places: BTreeSet<(Sequence, u64)>,
+    /// How many have begun to wait.
+    tickets: u64,
+    /// Turns so far.
+    taken: u64,
+}
 
 /// Those who go the same way.
 #[derive(Default)]
@@ -94,17 +105,25 @@ enum Wish {
 /// One turn of so many goes to each pass in turn, however near the others are to their ends.
 const NEAREST_FIRST: u64 = 4;
 
-impl Lines {
+impl Turns {
+    fn push(&mut self, place: Sequence, key: Key) {
+        self.tickets += 1;
+        self.waiting.insert(self.tickets, (place, key));
+        self.places.insert((place, self.tickets));
+    }
+
     /// The pass that is nearest to its end: so that as few as can be go after commits that come at
     /// the same time, and nobody waits for who is further behind.
     fn next(&mut self) -> Option<Key> {
         self.taken += 1;
-        if self.taken.is_multiple_of(NEAREST_FIRST) {
-            return self.turns.pop_front().map(|(_, key)| key);
-        }
-        let turns = self.turns.iter().enumerate();
-        let (nearest, _) = turns.max_by_key(|(_, (position, _))| *position)?;
-        self.turns.remove(nearest).map(|(_, key)| key)
+        let ticket = if self.taken.is_multiple_of(NEAREST_FIRST) {
+            *self.waiting.first_key_value()?.0
+        } else {
+            self.places.last()?.1
+        };
+        let (place, key) = self.waiting.remove(&ticket)?;
+        self.places.remove(&(place, ticket));
+        Some(key)
     }
 }
 
@@ -148,7 +167,7 @@ impl Passes {
                 pass: Some(Box::new(Pass::new(collections.clone()))),
             };
             lines.all.insert(key.clone(), line);
-            lines.turns.push_back((after, key));
+            lines.turns.push(after, key);
             self.changed.notify_one();
         }
         stretch
@@ -178,7 +197,7 @@ impl Passes {
         let mut lines = self.lines.lock();
         lines.is_closed = true;
         let over = std::mem::take(&mut lines.all);
-        lines.turns.clear();
+        lines.turns = Turns::default();
         drop(lines);
         self.changed.notify_all();
         // Passes put down theirs when they are dropped.
@@ -196,7 +215,7 @@ impl Passes {
             if lines.is_closed {
                 return Next::Over;
             }
-            if let Some(key) = lines.next()
+            if let Some(key) = lines.turns.next()
                 && let Some(line) = lines.all.get_mut(&key)
                 && let Some(pass) = line.pass.take()
             {
@@ -222,7 +241,7 @@ impl Passes {
         }
         let position = pass.place();
         line.pass = Some(pass);
-        lines.turns.push_back((position, key));
+        lines.turns.push(position, key);
     }
 
     fn rest(&self, duration: Duration) {
@@ -288,5 +307,40 @@ impl Passenger {
     /// Has it read on for itself from where it came in.
     fn put_down(&self) {
         self.queue.leave(self.after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> Key {
+        let pattern = name.parse().unwrap();
+        (CollectionSet::matching([pattern]).unwrap(), Stretch(0))
+    }
+
+    #[test]
+    fn turns_go_to_who_is_nearest_to_its_end_and_now_and_then_to_who_has_waited_longest() {
+        let mut turns = Turns::default();
+        let places = [("far", 1), ("near", 9), ("middle", 5)];
+        for (name, place) in places {
+            turns.push(Sequence(place), key(name));
+        }
+        let mut taken = Vec::new();
+        for _turn in 0..8 {
+            let next = turns.next().unwrap();
+            let name = *places.iter().find(|(name, _)| key(name) == next).unwrap();
+            turns.push(Sequence(name.1), next);
+            taken.push(name.0);
+        }
+        let far = ["near", "near", "near", "far"];
+        let middle = ["near", "near", "near", "middle"];
+        assert_eq!(taken, [far, middle].concat());
+        for name in ["near", "middle", "far"] {
+            turns.taken = 0;
+            assert_eq!(turns.next(), Some(key(name)));
+        }
+        assert_eq!(turns.next(), None);
+        assert!(turns.places.is_empty() && turns.waiting.is_empty());
     }
 }

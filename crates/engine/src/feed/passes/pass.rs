@@ -1,6 +1,6 @@
 //! One pass over the log, and its passengers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use wellspring_log::ReadError::BeforeOldest;
@@ -40,8 +40,10 @@ pub(super) struct Pass {
     position: Sequence,
     /// Those on board, by what they see.
     audience: Audience,
-    /// The same, and some who are not on board any more.
-    on_board: Vec<Member>,
+    /// The same, and some who are not on board any more, in the order in which they came.
+    on_board: VecDeque<Member>,
+    /// Some of those on board were handed over, and the others are to be before it goes back.
+    hands_over: bool,
     /// Those whose places it will come to, by these.
     ahead: Waiting,
     /// Those whose places it was past when they came, for the next.
@@ -61,7 +63,8 @@ impl Pass {
             collections,
             position: Sequence(u64::MAX),
             audience: Audience::default(),
-            on_board: Vec::new(),
+            on_board: VecDeque::new(),
+            hands_over: false,
             ahead: Waiting::new(),
             behind: Waiting::new(),
             asked: Vec::new(),
@@ -131,7 +134,7 @@ impl Pass {
         let visible = route.read.visible.sequence();
         if self.audience.is_empty() {
             self.set_out(route.tracker);
-        } else if self.behind.len() > self.on_board.len() {
+        } else if !self.hands_over && self.behind.len() > self.on_board.len() {
             self.turn_back();
         }
         let began = self.position;
@@ -151,6 +154,7 @@ impl Pass {
     /// Goes to where the first of those who wait wants to go on.
     fn set_out(&mut self, tracker: &Tracker) {
         self.on_board.clear();
+        self.hands_over = false;
         self.reading = None;
         let begins = self.ahead.is_empty();
         if begins {
@@ -167,8 +171,9 @@ impl Pass {
     }
 
     /// Goes back for those whose places it was past when they came, with all on board: what their
-    /// queues have they do not take again. When there are more of them than on board: so it comes
-    /// to its end however many come one after the other, having turned back a few times.
+    /// queues have they do not take again. When there are more of them than on board, and nobody was
+    /// handed over yet: so it comes to its end however many come one after the other, having turned
+    /// back a few times, each with twice as many at least.
     fn turn_back(&mut self) {
         self.ahead.append(&mut self.behind);
         if let Some((&(first, _), _)) = self.ahead.first_key_value() {
@@ -189,7 +194,7 @@ impl Pass {
                 self.asked.push(member.clone());
             }
             self.audience.insert(&member, queue);
-            self.on_board.push(member);
+            self.on_board.push_back(member);
         }
     }
 
@@ -286,8 +291,9 @@ impl Pass {
                 return; // Too much for a moment, or the log cannot be read.
             }
         }
-        let first = self.on_board.len().saturating_sub(HANDED_OVER_MAX);
-        let leaving = self.on_board.drain(first..);
+        self.hands_over = true;
+        let count = self.on_board.len().min(HANDED_OVER_MAX);
+        let leaving = self.on_board.drain(..count);
         let leaving = leaving.filter_map(|member| {
             let queue = self.audience.remove(&member)?;
             Some((member, queue))

@@ -473,11 +473,11 @@ impl Subscription {
                 self.tracking.overflowed();
                 self.phase = Phase::CatchUp(None);
             }
-            Taken::Checkpoint(seq) if seq >= self.position => {
-                self.position = seq;
+            Taken::Checkpoint(seq) => {
+                // A pass that has turned back is behind those whom it took along.
+                self.position = self.position.max(seq);
                 self.push_checkpoint();
             }
-            Taken::Checkpoint(_) => {}
             Taken::Commits(mut commits) => {
                 commits.retain(|commit| commit.seq > self.position);
                 if let Some(last) = commits.last().map(|commit| commit.seq) {
