@@ -31,9 +31,7 @@ impl Timestamp {
     pub fn as_millis(self) -> u64 {
         self.0
     }
-}
 
-impl Timestamp {
     /// Appends what is shown, without the machinery of a formatter: it runs for every commit on a
     /// feed.
     pub fn push_to(self, out: &mut String) {

@@ -12,7 +12,7 @@ impl Database {
     pub fn statistics(&self) -> Statistics {
         let inner = &self.inner;
         let (read, feed, writer) = (&inner.read, &inner.feed, &inner.writer_counters);
-        let (visible, handed_out) = (self.visible(), *self.handed_out().borrow());
+        let (visible, handed_out) = (self.visible(), feed.hub.handed_out_through());
         let kept = *inner.kept.borrow();
         Statistics {
             commits: writer.commits(),
@@ -44,8 +44,8 @@ impl Database {
     /// Looks at every one: off the runtime's threads where there are many.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<SubscriptionStatistics> {
-        let handed_out = *self.handed_out().borrow();
-        let tracker = &self.inner.feed.tracker;
+        let feed = &self.inner.feed;
+        let (tracker, handed_out) = (&feed.tracker, feed.hub.handed_out_through());
         let mut all = tracker.list(self.visible(), handed_out);
         for one in &mut all {
             one.floor = self.inner.read.floor_of_set(&one.collections);

@@ -115,7 +115,7 @@ struct Tracked {
     subscriber: Subscriber,
     collections: CollectionSet,
     conflates: bool,
-    /// Milliseconds after the tracker: there may be very many.
+    /// Milliseconds since the tracker began: half of an `Instant`, as there may be very many of these.
     began_ms: u64,
     state: AtomicU8,
     position: AtomicU64,
