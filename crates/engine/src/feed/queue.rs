@@ -2,10 +2,11 @@
 //! hub; drained by the subscription.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use wellspring_types::Sequence;
 use wellspring_types::feed::FeedCommit;
 
@@ -17,7 +18,6 @@ use super::view::feed_commit_bytes;
 /// what waits of the hub's is dropped, and what was to come to one change.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    filled: Notify,
     bytes_max: usize,
 }
 
@@ -28,6 +28,10 @@ struct State {
     /// Commits through here were pushed, or are not wanted.
     pushed: Sequence,
     ended: Option<Ended>,
+    /// Whether it was woken and has not found that out yet.
+    woken: bool,
+    /// The subscription, while it waits.
+    waits: Option<Waker>,
 }
 
 enum Entry {
@@ -112,8 +116,9 @@ impl Queue {
                 filler,
                 pushed: after,
                 ended: None,
+                woken: false,
+                waits: None,
             }),
-            filled: Notify::new(),
             bytes_max,
         }
     }
@@ -189,15 +194,30 @@ impl Queue {
     }
 
     pub(crate) fn wake(&self) {
-        self.filled.notify_one();
+        let mut state = self.state.lock();
+        state.woken = true;
+        let waits = state.waits.take();
+        drop(state);
+        if let Some(waker) = waits {
+            waker.wake();
+        }
     }
 
-    /// Waits until something was pushed since the last time that nothing was taken.
-    ///
-    /// # Cancel safety
-    /// A wake-up that is not awaited is kept for the next call.
-    pub(crate) async fn filled(&self) {
-        self.filled.notified().await;
+    /// Waits until it is woken, for one at a time. What wakes it while nobody waits is kept for the
+    /// next call.
+    pub(crate) fn poll_filled(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if mem::take(&mut state.woken) {
+            return Poll::Ready(());
+        }
+        let known = state.waits.as_ref();
+        if !known.is_some_and(|waker| waker.will_wake(context.waker())) {
+            let before = state.waits.replace(context.waker().clone());
+            // Not with the lock held: nobody knows what else goes with a waker.
+            drop(state);
+            drop(before);
+        }
+        Poll::Pending
     }
 
     /// Takes commits of about `bytes_max`, or one of the other entries.

@@ -1,5 +1,7 @@
 //! What a session subscribes to.
 
+use std::task::{Context, Poll};
+
 use wellspring_engine::{ConsumerSubscription, Database, Subscriber, Subscription};
 use wellspring_protocol::error::WireError;
 use wellspring_types::Sequence;
@@ -50,6 +52,26 @@ impl Feed {
                 next.map_err(|error| errors::consume(&error))
             }
         }
+    }
+
+    /// Whether [`poll_live`](Feed::poll_live) has its next message.
+    pub(super) fn is_live(&self) -> bool {
+        match self {
+            Feed::Plain(feed) => feed.is_live(),
+            Feed::OfConsumer(_) => false,
+        }
+    }
+
+    /// The next message of one that is live, where it is; `None` once it is not.
+    pub(super) fn poll_live(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<FeedMessage, WireError>>> {
+        let Feed::Plain(feed) = self else {
+            return Poll::Ready(None);
+        };
+        let next = feed.poll_live(context);
+        next.map(|next| next.map(|next| next.map_err(|error| errors::subscription(&error))))
     }
 
     /// Whether answers to commits need not wait for it: it has said what it sees of the commits

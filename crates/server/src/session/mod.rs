@@ -2,6 +2,7 @@
 //! how they frame what it sends, and in whether a client can say something on the way.
 
 mod answers;
+mod bells;
 mod clock;
 mod feed;
 mod framing;
@@ -9,7 +10,7 @@ mod outbox;
 mod subscriptions;
 mod terms;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -29,7 +30,7 @@ use clock::{Clock, Due};
 pub(crate) use feed::Feed;
 pub(crate) use framing::{Command, Framed, Framing};
 pub(crate) use outbox::{Limits, Outbox, OutboxError, STEP_BYTES, Taker, outbox};
-use subscriptions::{Subscriptions, Turn};
+use subscriptions::{Came, Subscriptions, Turn};
 pub(crate) use terms::Terms;
 
 /// One client's session.
@@ -38,8 +39,8 @@ pub(crate) struct Session<F: Framing> {
     outbox: Outbox<F::Frame>,
     terms: Terms,
     subscriptions: Subscriptions,
-    /// All that it waits for but commands. Of these each is polled only when it is woken, however
-    /// many there are: a message of one subscription costs no look at anything else.
+    /// All that it waits for but commands and live subscriptions. Of these each is polled only when
+    /// it is woken, however many there are.
     events: FuturesUnordered<BoxFuture<'static, Event<F::Frame>>>,
     requests: usize,
     answers: HeldAnswers<F::Frame>,
@@ -143,7 +144,13 @@ impl<F: Framing> Session<F> {
 
     fn add(&mut self, id: &str, subscription: Feed) {
         let turn = self.subscriptions.add(id, subscription);
-        self.events.push(turn.comes().map(Event::Turn).boxed());
+        self.wait_for(turn);
+    }
+
+    fn wait_for(&mut self, turn: Option<Box<Turn>>) {
+        if let Some(turn) = turn {
+            self.events.push(turn.comes().map(Event::Turn).boxed());
+        }
     }
 
     /// Serves until the client leaves, or the session has to end. Without commands it ends with
@@ -194,7 +201,10 @@ impl<F: Framing> Session<F> {
         self.wait_for_the_clock();
         loop {
             let may_take = self.stage == Stage::Open && self.requests < self.terms.requests_max;
+            let target = self.answers.target();
+            let live = poll_fn(|context| self.subscriptions.poll_live(context, target));
             let next = tokio::select! {
+                came = live => self.came(came).await,
                 Some(event) = self.events.next() => self.event(event).await,
                 () = self.answers.handed_out(&mut self.handed_out) => self.aim().await,
                 command = commands.next(), if may_take && !commands.is_terminated() => {
@@ -218,7 +228,10 @@ impl<F: Framing> Session<F> {
 
     async fn event(&mut self, event: Event<F::Frame>) -> Next {
         match event {
-            Event::Turn(turn) => self.turn(turn).await,
+            Event::Turn(turn) => {
+                let came = self.subscriptions.take_turn(*turn, self.answers.target());
+                self.came(came).await
+            }
             Event::Answer(answer) => {
                 self.requests -= 1;
                 self.answer(answer).await
@@ -272,13 +285,9 @@ impl<F: Framing> Session<F> {
         self.say(beat).await
     }
 
-    async fn turn(&mut self, turn: Box<Turn>) -> Next {
-        let target = self.answers.target();
-        let (said, again) = self.subscriptions.take_turn(turn, target);
-        if let Some(again) = again {
-            self.events.push(again.comes().map(Event::Turn).boxed());
-        }
-        let Some(message) = said else {
+    async fn came(&mut self, came: Came) -> Next {
+        self.wait_for(came.again);
+        let Some(message) = came.said else {
             return self.release().await;
         };
         let first = message.first_commit();

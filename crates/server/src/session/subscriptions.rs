@@ -1,40 +1,63 @@
-//! The live subscriptions of one connection.
+//! The subscriptions of one connection.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use futures_util::task::waker_ref;
 use tokio::sync::Notify;
 use wellspring_protocol::error::WireError;
 use wellspring_types::feed::FeedMessage;
 use wellspring_types::{ResumeToken, Sequence};
 
+use super::bells::{Bell, Bells};
 use super::feed::Feed;
 
-/// Subscriptions by their ids. Each waits for its next message in a future of its own, which the
-/// session keeps.
+/// Live subscriptions that are asked in a row before others have their turn: what wakes itself, as
+/// that does which has used up its share of the runtime, is not to keep the session.
+const ASKED_MAX: usize = 32;
+
+/// Subscriptions, each with a place. One that is live stays there, and is asked when its bell is
+/// rung: a change that comes to it touches nothing else. Any other waits for its next message in a
+/// future of its own, which the session keeps.
 #[derive(Default)]
 pub(super) struct Subscriptions {
-    live: HashMap<Arc<str>, Live>,
+    places: HashMap<Arc<str>, usize>,
+    at: Vec<Option<Running>>,
+    free: Vec<usize>,
+    bells: Bells,
     generation: u64,
 }
 
-/// A subscription as the session sees it while its future holds the rest.
-struct Live {
-    /// Tells a subscription from an earlier one with the same id, whose future is still there.
-    generation: u64,
-    /// Ends the wait: the session wants to look at the subscription.
-    recall: Arc<Notify>,
+/// A subscription as the session sees it.
+struct Running {
+    /// While it is live; otherwise its future holds it.
+    live: Option<Feed>,
+    bell: Arc<Bell>,
+    id: Arc<str>,
     token: Option<ResumeToken>,
     passed: Sequence,
+    /// Tells a subscription from an earlier one at the same place, whose future is still there.
+    generation: u64,
+    /// Ends the wait of its future: the session wants to look at the subscription.
+    recall: Arc<Notify>,
 }
 
 /// A subscription that has something to say, or was recalled.
 pub(super) struct Turn {
-    id: Arc<str>,
+    place: usize,
     generation: u64,
     recall: Arc<Notify>,
     subscription: Feed,
     what: Option<Result<FeedMessage, WireError>>,
+}
+
+/// What came of looking at a subscription.
+#[derive(Default)]
+pub(super) struct Came {
+    pub(super) said: Option<Said>,
+    /// Its next turn, which the session is to wait for.
+    pub(super) again: Option<Box<Turn>>,
 }
 
 /// What a subscription said.
@@ -57,99 +80,179 @@ impl Said {
 
 impl Subscriptions {
     pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty()
+        self.places.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.live.len()
+        self.places.len()
     }
 
     pub(super) fn has(&self, id: &str) -> bool {
-        self.live.contains_key(id)
+        self.places.contains_key(id)
     }
 
-    /// Adds a subscription; the session is to wait for its turn.
-    pub(super) fn add(&mut self, id: &str, subscription: Feed) -> Box<Turn> {
+    /// Adds a subscription; where it has a turn, the session is to wait for that.
+    pub(super) fn add(&mut self, id: &str, subscription: Feed) -> Option<Box<Turn>> {
         self.generation += 1;
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.at.push(None);
+            self.at.len() - 1
+        });
         let id: Arc<str> = id.into();
-        let recall = Arc::new(Notify::new());
-        let live = Live {
-            generation: self.generation,
-            recall: Arc::clone(&recall),
+        self.places.insert(Arc::clone(&id), place);
+        let running = self.at[place].insert(Running {
+            live: None,
+            bell: self.bells.bell(place),
+            id,
             token: None,
             passed: Sequence::ZERO,
-        };
-        self.live.insert(Arc::clone(&id), live);
-        Box::new(Turn {
-            id,
             generation: self.generation,
-            recall,
-            subscription,
-            what: None,
-        })
+            recall: Arc::new(Notify::new()),
+        });
+        running.wait_for(place, subscription)
     }
 
-    /// Ends a subscription. Its future ends too, and is then dropped.
+    /// Ends a subscription. Its future, if it has one, ends too, and is then dropped.
     pub(super) fn remove(&mut self, id: &str) {
-        if let Some(live) = self.live.remove(id) {
-            live.recall.notify_one();
+        let Some(place) = self.places.remove(id) else {
+            return;
+        };
+        if let Some(running) = self.at[place].take() {
+            running.recall.notify_one();
+            self.free.push(place);
         }
     }
 
-    /// Notes whether the subscription has passed `target`, and gives what it said and, where it
-    /// goes on, its next turn, which the session is to wait for.
-    pub(super) fn take_turn(
+    /// Waits until a live subscription has something to say, is live no more, or has passed
+    /// `target`.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost where it is not polled again.
+    pub(super) fn poll_live(
         &mut self,
-        mut turn: Box<Turn>,
+        context: &Context<'_>,
         target: Option<Sequence>,
-    ) -> (Option<Said>, Option<Box<Turn>>) {
-        let Some(live) = self.live.get_mut(&turn.id) else {
-            return (None, None);
+    ) -> Poll<Came> {
+        for _ in 0..ASKED_MAX {
+            let place = ready!(self.bells.poll_rung(context));
+            // It may have gone, or its future may hold it.
+            let Some(running) = &mut self.at[place] else {
+                continue;
+            };
+            running.bell.answer();
+            let Some(subscription) = &mut running.live else {
+                continue;
+            };
+            let waker = waker_ref(&running.bell);
+            let what = subscription.poll_live(&mut Context::from_waker(&waker));
+            // Messages first: it has passed a commit only once it has no more of it to say.
+            let has_passed =
+                target.is_some_and(|target| running.passed < target && subscription.passed(target));
+            if let Some(target) = target.filter(|_| has_passed) {
+                running.passed = target;
+            }
+            match what {
+                Poll::Ready(what) => {
+                    if let Some(subscription) = running.live.take() {
+                        return Poll::Ready(self.came(place, subscription, what));
+                    }
+                }
+                Poll::Pending if has_passed => {
+                    return Poll::Ready(Came::default());
+                }
+                Poll::Pending => {}
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Notes whether the subscription has passed `target`, and tells what came of its turn.
+    pub(super) fn take_turn(&mut self, turn: Turn, target: Option<Sequence>) -> Came {
+        let Some(running) = &mut self.at[turn.place] else {
+            return Came::default();
         };
-        if live.generation != turn.generation {
-            return (None, None);
+        if running.generation != turn.generation {
+            return Came::default();
         }
         if let Some(target) = target.filter(|target| turn.subscription.passed(*target)) {
-            live.passed = live.passed.max(target);
+            running.passed = running.passed.max(target);
         }
-        let said = turn.what.take().map(|what| Said {
-            id: Arc::clone(&turn.id),
+        self.came(turn.place, turn.subscription, turn.what)
+    }
+
+    fn came(
+        &mut self,
+        place: usize,
+        subscription: Feed,
+        what: Option<Result<FeedMessage, WireError>>,
+    ) -> Came {
+        let Some(running) = &mut self.at[place] else {
+            return Came::default();
+        };
+        let said = what.map(|what| Said {
+            id: Arc::clone(&running.id),
             what,
-            token: live.token.clone(),
+            token: running.token.clone(),
         });
         match said.as_ref().map(|said| &said.what) {
             Some(Err(_over)) => {
-                self.live.remove(&turn.id);
-                return (said, None);
+                let id = Arc::clone(&running.id);
+                self.remove(&id);
+                return Came { said, again: None };
             }
             Some(Ok(message)) => {
                 if let Some(token) = token_of(message) {
-                    live.token = Some(token.clone());
+                    running.token = Some(token.clone());
                 }
             }
             None => {}
         }
-        (said, Some(turn))
+        let again = running.wait_for(place, subscription);
+        Came { said, again }
     }
 
-    /// Makes every subscription take a turn, if only to be looked at.
+    /// Has every subscription looked at.
     pub(super) fn recall_all(&self) {
-        for live in self.live.values() {
-            live.recall.notify_one();
+        for running in self.at.iter().flatten() {
+            match running.live {
+                Some(_) => running.bell.ring(),
+                None => running.recall.notify_one(),
+            }
         }
     }
 
     pub(super) fn have_passed(&self, target: Sequence) -> bool {
-        self.live.values().all(|live| live.passed >= target)
+        let mut all = self.at.iter().flatten();
+        all.all(|running| running.passed >= target)
     }
 
     /// The last token that was sent, where there is one subscription.
     pub(super) fn only_token(&self) -> Option<&ResumeToken> {
-        let mut all = self.live.values();
+        let mut all = self.at.iter().flatten();
         match (all.next(), all.next()) {
             (Some(only), None) => only.token.as_ref(),
             _ => None,
         }
+    }
+}
+
+impl Running {
+    /// Has it wait for its next message: where it is if it is live, else in its next turn.
+    fn wait_for(&mut self, place: usize, subscription: Feed) -> Option<Box<Turn>> {
+        if subscription.is_live() {
+            self.live = Some(subscription);
+            // There may be something already.
+            self.bell.ring();
+            return None;
+        }
+        Some(Box::new(Turn {
+            place,
+            generation: self.generation,
+            recall: Arc::clone(&self.recall),
+            subscription,
+            what: None,
+        }))
     }
 }
 

@@ -357,3 +357,27 @@ async fn clients_are_told_that_the_server_stops() {
     assert_eq!(socket.hear_close().await, 4500);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn every_subscription_of_a_connection_is_told_of_quiet_times() {
+    const SUBSCRIPTIONS: usize = 300;
+    let server = TestServer::start_with(|settings| settings.subscriptions_max = Some(300)).await;
+    let mut socket = server.websocket().await;
+    for id in 0..SUBSCRIPTIONS {
+        let subscribe = format!(
+            r#"{{"type":"subscribe","id":"{id}","collection":"a","checkpoint_interval_ms":100}}"#
+        );
+        socket.say(&subscribe).await;
+    }
+    let mut told = std::collections::HashSet::new();
+    while told.len() < SUBSCRIPTIONS {
+        let checkpoint = socket.hear_type("checkpoint").await;
+        told.insert(text(&checkpoint, "id").to_owned());
+    }
+    server.put("/v1/documents/a/1", "{}").await;
+    let mut changed = std::collections::HashSet::new();
+    while changed.len() < SUBSCRIPTIONS {
+        let changes = socket.hear_type("changes").await;
+        assert!(changed.insert(text(&changes, "id").to_owned()));
+    }
+}

@@ -2,13 +2,14 @@
 
 mod begin;
 mod known;
+mod live;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep};
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
 use wellspring_types::feed::{FeedMessage, How, ResetReason, View};
@@ -19,7 +20,7 @@ use super::catch_up::{self, CaughtUp};
 use super::conflate::Telling;
 use super::hub::Hub;
 use super::passes::Passes;
-use super::queue::{Ended, Taken, Wakes};
+use super::queue::Wakes;
 use super::registration::Registration;
 use super::snapshot::{Cursor, Members, Snapshot, Step as SnapshotStep};
 use crate::executor::{Executor, Job};
@@ -30,6 +31,7 @@ use crate::token::Sealer;
 
 pub(crate) use begin::subscribe;
 use known::Said;
+use live::Took;
 
 /// Bytes of commits in one `Changes` message, about.
 const MESSAGE_BYTES: usize = 512 << 10;
@@ -153,31 +155,6 @@ impl Subscription {
         }
     }
 
-    /// Waits until a subscription whose queue is filled has something to do.
-    pub(super) async fn wait(&mut self) {
-        let (Phase::Live(registration) | Phase::InPass(registration)) = &self.phase else {
-            return;
-        };
-        let due = self.checkpoint_due;
-        let timer = self
-            .checkpoint_timer
-            .get_or_insert_with(|| Box::pin(sleep_until(due)));
-        tokio::select! {
-            // What comes makes a checkpoint unnecessary.
-            biased;
-            () = registration.queue.filled() => return,
-            () = timer.as_mut() => {}
-        }
-        // Set when it has run out and not with each message, of which there may be very many.
-        if Instant::now() >= due {
-            registration.request_checkpoint();
-            self.checkpoint_later();
-        }
-        if let Some(timer) = &mut self.checkpoint_timer {
-            timer.as_mut().reset(self.checkpoint_due);
-        }
-    }
-
     /// Has a live subscription's position brought up to what is visible now.
     pub(super) async fn request_checkpoint_of_all_visible(&mut self) {
         let visible = self.sources.read.visible.sequence();
@@ -205,11 +182,7 @@ impl Subscription {
     async fn work(&mut self) -> Result<Step, SubscriptionError> {
         loop {
             self.tell_tracker();
-            if let Some(message) = self.outbox.pop_front() {
-                if self.outbox.is_empty() {
-                    // There may be very many subscriptions, and most of them wait.
-                    self.outbox = VecDeque::new();
-                }
+            if let Some(message) = self.pop_ready() {
                 return Ok(Step::Message(message));
             }
             match &mut self.phase {
@@ -236,24 +209,38 @@ impl Subscription {
                     // For all that is found at a time: what was found first may be there already.
                     self.wait().await;
                 }
-                Phase::InPass(_) => {
-                    if !self.take()? {
-                        self.wait().await;
-                    }
-                }
+                Phase::InPass(_) => match self.take()? {
+                    Took::Message(message) => return Ok(self.told(message)),
+                    Took::Silence => {}
+                    Took::Nothing => self.wait().await,
+                },
                 Phase::CatchUp(_) => self.catch_up(),
                 Phase::CatchUpWork(_, work) => {
                     let caught_up = done(work).await?;
                     self.caught_up(caught_up)?;
                 }
-                Phase::Live(_) => {
-                    if self.take()? {
-                        continue;
-                    }
-                    return Ok(Step::Idle);
-                }
+                Phase::Live(_) => match self.take()? {
+                    Took::Message(message) => return Ok(self.told(message)),
+                    Took::Silence => {}
+                    Took::Nothing => return Ok(Step::Idle),
+                },
             }
         }
+    }
+
+    /// The next of the messages that are ready.
+    fn pop_ready(&mut self) -> Option<FeedMessage> {
+        let message = self.outbox.pop_front()?;
+        if self.outbox.is_empty() {
+            // There may be very many subscriptions, and most of them wait.
+            self.outbox = VecDeque::new();
+        }
+        Some(message)
+    }
+
+    fn told(&self, message: FeedMessage) -> Step {
+        self.tell_tracker();
+        Step::Message(message)
     }
 
     pub(super) fn is_catching_up(&self) -> bool {
@@ -441,67 +428,14 @@ impl Subscription {
     }
 
     fn push_checkpoint(&mut self) {
-        let token = self.sources.sealer.position(self.position);
-        self.outbox.push_back(FeedMessage::Checkpoint {
+        let checkpoint = self.checkpoint();
+        self.outbox.push_back(checkpoint);
+    }
+
+    fn checkpoint(&self) -> FeedMessage {
+        FeedMessage::Checkpoint {
             seq: self.position,
-            token,
-        });
-    }
-
-    /// Takes from the queue; false if nothing is there.
-    fn take(&mut self) -> Result<bool, SubscriptionError> {
-        let (Phase::Live(registration) | Phase::InPass(registration)) = &self.phase else {
-            return Ok(true);
-        };
-        let bytes_max = match &self.phase {
-            // All that its pass has found comes to one.
-            Phase::InPass(_) if self.wanted.telling.is_net() => usize::MAX,
-            _ => MESSAGE_BYTES,
-        };
-        match registration.queue.take(bytes_max) {
-            Taken::Nothing => return Ok(false),
-            Taken::Ended(Ended::Closed | Ended::Abandoned) => {
-                return Err(SubscriptionError::Closed);
-            }
-            Taken::Ended(Ended::Left(seq)) => {
-                self.position = self.position.max(seq);
-                self.phase = Phase::CatchUp(None);
-            }
-            Taken::Live(seq) => self.go_live(seq),
-            // Dropping the registration drops the queue: the log has it all.
-            Taken::Ended(Ended::Overflowed) => {
-                self.tracking.overflowed();
-                self.phase = Phase::CatchUp(None);
-            }
-            Taken::Checkpoint(seq) => {
-                // A pass that has turned back is behind those whom it took along.
-                self.position = self.position.max(seq);
-                self.push_checkpoint();
-            }
-            Taken::Commits(mut commits) => {
-                commits.retain(|commit| commit.seq > self.position);
-                if let Some(last) = commits.last().map(|commit| commit.seq) {
-                    self.position = last;
-                    let commits = self.wanted.telling.tell(commits);
-                    if commits.is_empty() {
-                        return Ok(true); // They come to nothing.
-                    }
-                    let behind = u64::from(self.has(SeededBug::TokenOffByOne));
-                    let token = self.sources.sealer.position(Sequence(last.0 - behind));
-                    self.outbox
-                        .push_back(FeedMessage::Changes { commits, token });
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// The hub has taken over from a pass that has read everything through `seq`.
-    fn go_live(&mut self, seq: Sequence) {
-        self.position = self.position.max(seq);
-        let phase = std::mem::replace(&mut self.phase, Phase::Over);
-        if let Phase::InPass(registration) = phase {
-            self.phase = Phase::Live(registration);
+            token: self.sources.sealer.position(self.position),
         }
     }
 
