@@ -75,7 +75,7 @@ pub use commit::{CommitError, EffectError};
 pub use consumers::{ConsumeError, ConsumerError, ConsumerSubscription};
 pub use database::{CloseError, Database};
 pub use executor::{Executor, Panicked, Patience, Threads, Turn, Worker, Working};
-pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError};
+pub use feed::{FeedPage, PageLimit, SubscribeError, Subscription, SubscriptionError, Told};
 pub use floors::{CollectionFloor, FloorError, FloorMove, FloorMoved};
 pub use health::{Health, ReadOnlyReason};
 pub use keeper::Kept;

@@ -42,7 +42,7 @@ pub use options::{Options, Witnesses};
 pub use private_files::PrivateFileSystem;
 pub use read_only_files::ReadOnlyFileSystem;
 pub use reader::{LogReader, Records, RecordsBackwards};
-pub use record::{Before, ChangeRecord, CommitRecord, Mutation};
+pub use record::{Before, ChangeRecord, ChangeRef, ChangeRefs, CommitRecord, Mutation, RecordRef};
 pub use seeded::{Bugs, SeededBug};
 pub use snapshot::{
     Snapshot, SnapshotDocument, SnapshotDocuments, SnapshotMutation, SnapshotMutations,

@@ -5,7 +5,7 @@ mod error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wellspring_log::{Before, ChangeRecord, CommitRecord};
+use wellspring_log::{Before, ChangeRecord, ChangeRef, CommitRecord};
 use wellspring_types::{
     CollectionId, CollectionPath, Data, DocumentPath, MutationId, Sequence, Timestamp,
 };
@@ -84,6 +84,12 @@ impl Group {
 
 /// Roughly what a commit and a change cost beside their texts, in memory and in the log.
 const OVERHEAD_BYTES: usize = 96;
+
+/// The same of a change that is read where it lies.
+pub(crate) fn change_ref_bytes(change: &ChangeRef<'_>) -> usize {
+    let images = change.before.into_iter().chain(change.after);
+    OVERHEAD_BYTES + change.id.len() + images.map(<[u8]>::len).sum::<usize>()
+}
 
 impl DocumentChange {
     pub(crate) fn bytes(&self) -> usize {

@@ -16,17 +16,27 @@ use crate::statistics::Scanned;
 
 /// Bytes of changes that one step reads, whether the view sees them or not: so that a step is
 /// short and a filtered subscription shows its progress.
-const SCAN_BYTES: usize = 16 << 20;
+pub(super) const SCAN_BYTES: usize = 16 << 20;
 
 /// What a step found.
 pub(super) struct CaughtUp {
-    /// What is told of what the view sees, oldest first.
-    pub(super) commits: Vec<Arc<FeedCommit>>,
+    pub(super) found: Found,
     /// Everything up to here was read.
     pub(super) through: Sequence,
     pub(super) scanned: Scanned,
     /// Whether it ended because enough was found: then what is read is worth reading for it alone.
     pub(super) is_full: bool,
+}
+
+/// What is told of what the view sees, oldest first.
+pub(super) enum Found {
+    Commits(Vec<Arc<FeedCommit>>),
+    /// A message, but for its end.
+    Text {
+        text: String,
+        first: Sequence,
+        last: Sequence,
+    },
 }
 
 /// Reads on after `after`, at most through `through`, until about `bytes_max` are to be told.
@@ -59,7 +69,7 @@ pub(super) fn read(
         let is_full = found.bytes() >= bytes_max;
         if is_full || scanned.bytes >= SCAN_BYTES {
             return Ok(CaughtUp {
-                commits: found.finish(),
+                found: Found::Commits(found.finish()),
                 through: seq,
                 scanned,
                 is_full,
@@ -67,7 +77,7 @@ pub(super) fn read(
         }
     }
     Ok(CaughtUp {
-        commits: found.finish(),
+        found: Found::Commits(found.finish()),
         through,
         scanned,
         is_full: false,

@@ -19,6 +19,7 @@ mod several;
 mod snapshot;
 mod subscription;
 mod view;
+mod written;
 
 use wellspring_types::Sequence;
 use wellspring_types::feed::ResetReason;
@@ -31,8 +32,8 @@ pub use page::{FeedPage, PageLimit};
 pub(crate) use passes::{Passes, PassesWorker};
 pub(crate) use queue::Queue;
 pub(crate) use ring::Ring;
-pub use subscription::Subscription;
 pub(crate) use subscription::{FeedSources, subscribe};
+pub use subscription::{Subscription, Told};
 pub(crate) use view::matches;
 
 /// Why a subscription was not accepted.

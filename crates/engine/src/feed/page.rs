@@ -45,6 +45,7 @@ impl Subscription {
     ) -> Result<FeedPage, SubscriptionError> {
         let deadline = Instant::now() + wait;
         self.checkpoint_later();
+        self.writer = None;
         let mut page = Building {
             messages: Vec::new(),
             bytes: 0,
@@ -66,6 +67,7 @@ impl Subscription {
                     }
                 }
                 Step::Message(message) => page.push(message),
+                Step::Written(written) => self.take_back(&written),
                 // Everything visible by now is queued before the checkpoint: behind it the page is
                 // whole, what its reader has committed included, and its token as new as can be.
                 Step::Idle if !asked => {

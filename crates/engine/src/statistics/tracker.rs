@@ -104,8 +104,13 @@ pub(crate) struct Scanned {
 
 impl Scanned {
     pub(crate) fn add(&mut self, commit: &Commit) {
+        self.add_bytes(commit.bytes());
+    }
+
+    /// Adds a commit of so many bytes.
+    pub(crate) fn add_bytes(&mut self, bytes: usize) {
         self.commits += 1;
-        self.bytes += commit.bytes();
+        self.bytes += bytes;
     }
 }
 

@@ -31,3 +31,4 @@ mod several;
 mod snapshots;
 mod statistics;
 mod views;
+mod written;

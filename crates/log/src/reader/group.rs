@@ -7,7 +7,9 @@ use crate::error::{Damage, DamageKind, GroupFault, Malformed, ReadError};
 use crate::files::LogFile;
 use crate::group::{self, GroupHeader};
 use crate::index::Span;
-use crate::record::{CommitRecord, Cursor, Fault, Wanted, read_commit, skim_commit};
+use crate::record::{
+    self, CommitRecord, Cursor, Fault, Wanted, find_commit, read_commit, skim_commit,
+};
 use crate::segment::Salt;
 use crate::window::{Found, Framed, Window};
 
@@ -69,21 +71,34 @@ impl OpenGroup {
         self.offset + self.header.group_bytes() as u64
     }
 
+    pub(super) fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// The next record that is wanted; `None` when there are no more in this group.
     pub(super) fn next(
         &mut self,
         file: &LogFile,
         wanted: Wanted,
     ) -> Result<Option<CommitRecord>, ReadError> {
+        self.next_as::<CommitRecord>(file, wanted)
+    }
+
+    /// The same, in this form.
+    pub(super) fn next_as<T: Read>(
+        &mut self,
+        file: &LogFile,
+        wanted: Wanted,
+    ) -> Result<Option<T>, ReadError> {
         let mut cursor = Cursor::new(&self.body, self.at);
         while self.left > 0 {
             self.left -= 1;
             let at = cursor.at();
-            let read = read_commit(&mut cursor, &self.body, wanted);
+            let read = T::read(&mut cursor, &self.body, wanted);
             self.at = cursor.at();
             match read {
                 Ok(None) => {}
-                Ok(Some(record)) if record.sequence <= self.last => return Ok(Some(record)),
+                Ok(Some(record)) if record.sequence() <= self.last => return Ok(Some(record)),
                 Ok(Some(_)) => {
                     return Err(self.damage(
                         file,
@@ -101,6 +116,34 @@ impl OpenGroup {
 
     fn damage(&self, file: &LogFile, fault: Fault) -> ReadError {
         record_damage(file, self.offset, fault)
+    }
+}
+
+/// A form in which records are read.
+pub(super) trait Read: Sized {
+    /// The record at the cursor, if it is wanted.
+    fn read(cursor: &mut Cursor<'_>, body: &Bytes, wanted: Wanted) -> Result<Option<Self>, Fault>;
+
+    fn sequence(&self) -> Sequence;
+}
+
+impl Read for CommitRecord {
+    fn read(cursor: &mut Cursor<'_>, body: &Bytes, wanted: Wanted) -> Result<Option<Self>, Fault> {
+        read_commit(cursor, body, wanted)
+    }
+
+    fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+}
+
+impl Read for record::Found {
+    fn read(cursor: &mut Cursor<'_>, _body: &Bytes, wanted: Wanted) -> Result<Option<Self>, Fault> {
+        find_commit(cursor, wanted)
+    }
+
+    fn sequence(&self) -> Sequence {
+        self.sequence
     }
 }
 

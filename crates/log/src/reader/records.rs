@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use wellspring_types::{CollectionId, Sequence};
 
-use super::group::{OpenGroup, damage};
+use super::group::{OpenGroup, Read, damage};
 use crate::error::{DamageKind, ReadError};
 use crate::files::LogFile;
 use crate::index::{SegmentIndex, Span};
-use crate::record::{CommitRecord, Wanted};
+use crate::record::{CommitRecord, Found, RecordRef, Wanted};
 use crate::segment;
 use crate::shared::{Place, Shared};
 use crate::window::{AHEAD_BYTES_MAX, Window};
@@ -78,8 +78,28 @@ impl Records {
         }
     }
 
+    /// The next record, as [`Iterator::next`] gives it but borrowed: for who is done with it before
+    /// the next.
+    pub fn next_ref(&mut self) -> Option<Result<RecordRef<'_>, ReadError>> {
+        match self.next_as::<Found>()? {
+            Ok(found) => {
+                let group = self.group.as_ref()?;
+                Some(Ok(found.of(group.body())))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn next_as<T: Read>(&mut self) -> Option<Result<T, ReadError>> {
+        let item = self.advance().transpose();
+        if matches!(item, Some(Err(_))) {
+            self.finish();
+        }
+        item
+    }
+
     /// The next record; `None` at the end.
-    fn advance(&mut self) -> Result<Option<CommitRecord>, ReadError> {
+    fn advance<T: Read>(&mut self) -> Result<Option<T>, ReadError> {
         while self.next <= self.through {
             if self.group.is_some() {
                 match self.next_in_group()? {
@@ -106,7 +126,7 @@ impl Records {
     }
 
     /// The next record of the group that is open; `None` when there are no more in it.
-    fn next_in_group(&mut self) -> Result<Option<CommitRecord>, ReadError> {
+    fn next_in_group<T: Read>(&mut self) -> Result<Option<T>, ReadError> {
         let (Some(group), Some(segment)) = (&mut self.group, &mut self.segment) else {
             return Ok(None);
         };
@@ -114,13 +134,13 @@ impl Records {
             from: self.next,
             collection: self.collection,
         };
-        match group.next(&segment.file, wanted)? {
-            Some(record) if record.sequence <= self.through => {
-                self.next = record.sequence.next();
+        match group.next_as::<T>(&segment.file, wanted)? {
+            Some(record) if record.sequence() <= self.through => {
+                self.next = record.sequence().next();
                 Ok(Some(record))
             }
             Some(beyond) => {
-                self.next = beyond.sequence;
+                self.next = beyond.sequence();
                 Ok(None)
             }
             None => {
@@ -241,11 +261,7 @@ impl Iterator for Records {
     type Item = Result<CommitRecord, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = self.advance().transpose();
-        if matches!(item, Some(Err(_))) {
-            self.finish();
-        }
-        item
+        self.next_as()
     }
 }
 

@@ -11,9 +11,9 @@ use crate::error::Malformed;
 use crate::varint;
 
 /// Fewest bytes of a change: flags, collection, an id's length, a time, a document's length.
-const CHANGE_BYTES_MIN: usize = 5;
+pub(super) const CHANGE_BYTES_MIN: usize = 5;
 /// Fewest bytes of a newly numbered collection: its number, its path's length.
-const COLLECTION_BYTES_MIN: usize = 2;
+pub(super) const COLLECTION_BYTES_MIN: usize = 2;
 
 /// What is wrong, and how far into the group's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +98,12 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    /// Where the text is that comes next.
+    fn text_place(&mut self) -> Result<Range<usize>, Fault> {
+        let bytes = self.text()?.len();
+        Ok(self.at - bytes..self.at)
+    }
+
     pub(crate) fn time(&mut self) -> Result<Timestamp, Fault> {
         let before = self.at;
         let millis = self.number()?;
@@ -147,15 +153,21 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps into the record that begins here, and returns where it ends.
-    fn enter(&mut self) -> Result<usize, Fault> {
+    pub(super) fn enter(&mut self) -> Result<usize, Fault> {
         let range = self.blob()?;
         self.at = range.start;
         self.end = range.end;
         Ok(range.end)
     }
 
+    /// Steps out of a record, to its end, without reading the rest of it.
+    pub(super) fn pass(&mut self, end: usize) -> Result<(), Fault> {
+        self.at = end;
+        self.leave()
+    }
+
     /// Steps out of a record that was read to its end.
-    fn leave(&mut self) -> Result<(), Fault> {
+    pub(super) fn leave(&mut self) -> Result<(), Fault> {
         if self.at != self.end {
             return Err(self.fault(Malformed::LeftOver));
         }
@@ -165,27 +177,29 @@ impl<'a> Cursor<'a> {
 }
 
 /// What a commit's record begins with.
-struct Head<'a> {
-    sequence: Sequence,
+pub(super) struct Head {
+    pub(super) sequence: Sequence,
     position: u64,
-    time: Timestamp,
-    principal: Option<&'a str>,
-    mutation: Option<(&'a str, Range<usize>)>,
+    pub(super) time: Timestamp,
+    /// Text, as the name of the mutation is.
+    pub(super) principal: Option<Range<usize>>,
+    /// Its name and its digest.
+    pub(super) mutation: Option<(Range<usize>, Range<usize>)>,
 }
 
-fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, Fault> {
+pub(super) fn head(cursor: &mut Cursor<'_>) -> Result<Head, Fault> {
     let sequence = cursor.number()?;
     let code = cursor.number()?;
     let distance = (code >> 1) ^ (code & 1).wrapping_neg();
     let time = cursor.time()?;
     let flags = cursor.flags(commit_flags::PRINCIPAL | commit_flags::MUTATION)?;
     let principal = if flags & commit_flags::PRINCIPAL != 0 {
-        Some(cursor.text()?)
+        Some(cursor.text_place()?)
     } else {
         None
     };
     let mutation = if flags & commit_flags::MUTATION != 0 {
-        Some((cursor.text()?, cursor.range(32)?))
+        Some((cursor.text_place()?, cursor.range(32)?))
     } else {
         None
     };
@@ -200,15 +214,15 @@ fn head<'a>(cursor: &mut Cursor<'a>) -> Result<Head<'a>, Fault> {
 }
 
 /// A change whose documents are still where they are.
-struct Change<'a> {
-    collection: CollectionId,
-    id: &'a str,
+pub(super) struct Change<'a> {
+    pub(super) collection: CollectionId,
+    pub(super) id: &'a str,
     created_at: Timestamp,
-    before: Option<(Sequence, Timestamp, Range<usize>)>,
-    after: Option<Range<usize>>,
+    pub(super) before: Option<(Sequence, Timestamp, Range<usize>)>,
+    pub(super) after: Option<Range<usize>>,
 }
 
-fn change<'a>(cursor: &mut Cursor<'a>) -> Result<Change<'a>, Fault> {
+pub(super) fn change<'a>(cursor: &mut Cursor<'a>) -> Result<Change<'a>, Fault> {
     let at = cursor.at;
     let flags = cursor.flags(change_flags::BEFORE | change_flags::AFTER)?;
     if flags == 0 {
@@ -283,8 +297,7 @@ pub(crate) fn read_commit(
     let end = cursor.enter()?;
     let head = head(cursor)?;
     if head.sequence < wanted.from {
-        cursor.at = end;
-        cursor.leave()?;
+        cursor.pass(end)?;
         return Ok(None);
     }
     let count = cursor.count(COLLECTION_BYTES_MIN)?;
@@ -303,7 +316,7 @@ pub(crate) fn read_commit(
         let mut copy = [0; 32];
         copy.copy_from_slice(&body[digest]);
         Mutation {
-            id: id.into(),
+            id: text_of(body, id).into(),
             digest: copy,
         }
     });
@@ -311,11 +324,16 @@ pub(crate) fn read_commit(
         sequence: head.sequence,
         position: head.position,
         time: head.time,
-        principal: head.principal.map(Into::into),
+        principal: head.principal.map(|place| text_of(body, place).into()),
         mutation,
         collections,
         changes,
     }))
+}
+
+/// The text at a place where text was found.
+pub(super) fn text_of(body: &[u8], place: Range<usize>) -> &str {
+    std::str::from_utf8(&body[place]).unwrap_or_default()
 }
 
 fn changes(

@@ -1,11 +1,14 @@
 //! What the log keeps of a commit, and its bytes (drawn in `docs/format.md`).
 
+mod borrowed;
 mod decode;
 mod encode;
 
 use bytes::Bytes;
 use wellspring_types::{CollectionId, CollectionPath, Sequence, Timestamp};
 
+pub use borrowed::{ChangeRef, ChangeRefs, RecordRef};
+pub(crate) use borrowed::{Found, find_commit};
 pub(crate) use decode::{Cursor, Fault, Wanted, path, read_commit, skim_commit};
 pub(crate) use encode::{write_blob, write_commit};
 

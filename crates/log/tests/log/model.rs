@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wellspring_log::{ChangeRecord, CommitRecord, Log, Mutation};
+use wellspring_log::{ChangeRecord, CommitRecord, Log, LogReader, Mutation};
 use wellspring_types::{CollectionId, Sequence, Timestamp};
 
 use crate::support::{Fixture, commit, expected, read, read_backwards};
@@ -62,6 +62,58 @@ fn record(sequence: u64, collections: &[u32], bytes: usize) -> CommitRecord {
     record
 }
 
+/// What a record says when it is read where it lies.
+#[derive(Debug, PartialEq)]
+struct Borrowed {
+    sequence: Sequence,
+    time: Timestamp,
+    names: [Option<String>; 2],
+    changes: Vec<(CollectionId, String, Images)>,
+}
+
+/// A document before and after.
+type Images = [Option<Vec<u8>>; 2];
+
+fn read_refs(reader: &LogReader, after: u64, collection: Option<u32>) -> Vec<Borrowed> {
+    let collection = collection.map(CollectionId);
+    let mut records = reader.read(Sequence(after), reader.head(), collection);
+    let mut read = Vec::new();
+    while let Some(record) = records.next_ref() {
+        let record = record.unwrap();
+        let changes = record.changes().map(|change| {
+            let images = [change.before, change.after];
+            let images = images.map(|data| data.map(<[u8]>::to_vec));
+            (change.collection, change.id.to_owned(), images)
+        });
+        read.push(Borrowed {
+            sequence: record.sequence,
+            time: record.time,
+            names: [record.principal, record.mutation_id].map(|name| name.map(str::to_owned)),
+            changes: changes.collect(),
+        });
+    }
+    read
+}
+
+fn refs(records: &[CommitRecord]) -> Vec<Borrowed> {
+    let borrowed = |record: &CommitRecord| {
+        let mutation_id = record.mutation.as_ref().map(|mutation| &*mutation.id);
+        let names = [record.principal.as_deref(), mutation_id];
+        let changes = record.changes.iter().map(|change| {
+            let before = change.before.as_ref().map(|before| before.data.to_vec());
+            let images = [before, change.after.as_ref().map(|data| data.to_vec())];
+            (change.collection, change.id.to_string(), images)
+        });
+        Borrowed {
+            sequence: record.sequence,
+            time: record.time,
+            names: names.map(|name| name.map(str::to_owned)),
+            changes: changes.collect(),
+        }
+    };
+    records.iter().map(borrowed).collect()
+}
+
 fn run(segment_bytes: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
     let fixture = Fixture::new(segment_bytes);
     let mut log: Option<Log> = None;
@@ -90,8 +142,12 @@ fn run(segment_bytes: u64, steps: Vec<Step>) -> Result<(), TestCaseError> {
                 }
             }
             Step::Read { after, collection } => {
-                let found = read(&open.reader(), after, collection);
-                prop_assert_eq!(found, expected(&model, after, collection));
+                let expected = expected(&model, after, collection);
+                prop_assert_eq!(
+                    read_refs(&open.reader(), after, collection),
+                    refs(&expected)
+                );
+                prop_assert_eq!(read(&open.reader(), after, collection), expected);
             }
             Step::ReadBackwards {
                 after,

@@ -13,8 +13,8 @@ use wellspring_types::limits::MESSAGE_BYTES_MAX;
 use wellspring_types::{Document, DocumentPath, ResumeToken};
 
 use super::text::{
-    Patch, begin, how_name, push, push_change, push_commit_head, push_document, push_text_member,
-    reason_name,
+    COMMITS, Patch, begin, how_name, push, push_change, push_commit_head, push_document,
+    push_text_member, reason_name,
 };
 use crate::error::WireError;
 use crate::size;
@@ -288,7 +288,7 @@ impl<'a> ChangesParts<'a> {
     fn begin(&mut self) {
         self.out = begin("changes", self.id);
         self.out.reserve(self.bytes.min(self.room));
-        self.out.push_str(",\"commits\":[");
+        self.out.push_str(COMMITS);
         self.begin = self.out.len();
     }
 

@@ -6,6 +6,7 @@ pub mod consumers;
 pub mod feed;
 pub mod reply;
 
+mod changes;
 mod commit;
 mod fields;
 mod message;
@@ -14,6 +15,7 @@ mod recover;
 mod subscribe;
 mod text;
 
+pub use changes::JsonChanges;
 pub use commit::parse_commit;
 pub use message::{ClientMessage, Hello, RequestError};
 pub use query::parse_query;

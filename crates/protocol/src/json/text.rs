@@ -2,9 +2,11 @@
 
 use std::fmt::{Display, Write as _};
 
-use wellspring_types::feed::{Cause, Change, FeedCommit, How, Op, ResetReason};
-use wellspring_types::json::write_string;
-use wellspring_types::{Document, Timestamp};
+use wellspring_types::feed::{
+    Cause, Change, ChangeRef, CommitRef, FeedCommit, How, Op, ResetReason,
+};
+use wellspring_types::json::{write_escaped, write_string};
+use wellspring_types::{Data, Document, MutationId, Sequence, Timestamp};
 
 pub(super) fn push(out: &mut String, value: impl Display) {
     // Writing into a String cannot fail.
@@ -34,6 +36,9 @@ pub(super) fn begin(kind: &str, id: Option<&str>) -> String {
     }
     out
 }
+
+/// What follows in a message of changes, up to its first commit.
+pub(super) const COMMITS: &str = ",\"commits\":[";
 
 /// `,"name":`.
 fn push_name(out: &mut String, name: &str) {
@@ -80,20 +85,38 @@ pub(super) fn push_document(out: &mut String, document: &Document) {
 
 /// A commit's members up to the bracket that opens its changes.
 pub(super) fn push_commit_head(out: &mut String, commit: &FeedCommit) {
+    let head = CommitRef {
+        seq: commit.seq,
+        time: commit.time,
+        actor: commit.actor.as_deref(),
+        mutation_id: commit.mutation_id.as_ref().map(MutationId::as_str),
+    };
+    push_commit_names(out, head);
+    if commit.conflated {
+        out.push_str(",\"conflated\":true");
+    }
+    out.push_str(CHANGES);
+}
+
+/// The same of one that is borrowed.
+pub(super) fn push_commit_ref_head(out: &mut String, commit: CommitRef<'_>) {
+    push_commit_names(out, commit);
+    out.push_str(CHANGES);
+}
+
+const CHANGES: &str = ",\"changes\":[";
+
+fn push_commit_names(out: &mut String, commit: CommitRef<'_>) {
     out.push_str("{\"seq\":");
     push_number(out, commit.seq.0);
     out.push_str(",\"time\":");
     push_time(out, commit.time);
-    if let Some(actor) = &commit.actor {
+    if let Some(actor) = commit.actor {
         push_text_member(out, "actor", actor);
     }
-    if let Some(mutation_id) = &commit.mutation_id {
-        push_text_member(out, "mutation_id", mutation_id.as_str());
+    if let Some(mutation_id) = commit.mutation_id {
+        push_text_member(out, "mutation_id", mutation_id);
     }
-    if commit.conflated {
-        out.push_str(",\"conflated\":true");
-    }
-    out.push_str(",\"changes\":[");
 }
 
 /// Whether a change's `patch` is written.
@@ -104,30 +127,54 @@ pub(super) enum Patch {
 }
 
 pub(super) fn push_change(out: &mut String, change: &Change, patch: Patch) {
-    out.push_str("{\"op\":\"");
-    out.push_str(op_name(change.op));
-    out.push('"');
+    push_op(out, change.op);
     if let Some(cause) = change.cause {
         out.push_str(",\"cause\":\"");
         out.push_str(cause_name(cause));
         out.push('"');
     }
-    push_text_member(out, "path", change.path.as_str());
-    out.push_str(",\"version\":");
-    push_number(out, change.version.0);
+    let path = (change.path.collection_str(), change.path.id());
+    push_place(out, path, change.version);
     let patch = change.patch.as_ref().filter(|_| patch == Patch::Kept);
-    let members = [
-        ("data", change.data.as_ref()),
-        ("old", change.old.as_ref()),
-        ("patch", patch),
-    ];
-    for (name, data) in members {
-        if let Some(data) = data {
-            push_name(out, name);
-            out.push_str(data.as_str());
-        }
-    }
+    push_data(out, DATA, change.data.as_ref().map(Data::as_str));
+    push_data(out, OLD, change.old.as_ref().map(Data::as_str));
+    push_data(out, PATCH, patch.map(Data::as_str));
     out.push('}');
+}
+
+/// The same of one that is borrowed, of the commit `version`.
+pub(super) fn push_change_ref(out: &mut String, change: ChangeRef<'_>, version: Sequence) {
+    push_op(out, change.op);
+    push_place(out, (change.collection, change.id), version);
+    push_data(out, DATA, change.data);
+    push_data(out, OLD, change.old);
+    out.push('}');
+}
+
+const DATA: &str = ",\"data\":";
+const OLD: &str = ",\"old\":";
+const PATCH: &str = ",\"patch\":";
+
+fn push_op(out: &mut String, op: Op) {
+    out.push_str("{\"op\":\"");
+    out.push_str(op_name(op));
+    out.push('"');
+}
+
+fn push_place(out: &mut String, (collection, id): (&str, &str), version: Sequence) {
+    out.push_str(",\"path\":\"");
+    write_escaped(out, collection);
+    out.push('/');
+    write_escaped(out, id);
+    out.push_str("\",\"version\":");
+    push_number(out, version.0);
+}
+
+fn push_data(out: &mut String, name: &str, data: Option<&str>) {
+    if let Some(data) = data {
+        out.push_str(name);
+        out.push_str(data);
+    }
 }
 
 pub(super) fn op_name(op: Op) -> &'static str {

@@ -18,3 +18,4 @@ mod round_trip;
 mod samples;
 mod splitting;
 mod strict;
+mod written;

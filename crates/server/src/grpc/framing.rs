@@ -9,7 +9,7 @@ use tonic::Status;
 use wellspring_protocol::error::WireError;
 use wellspring_protocol::pb::{ContentForm, SubscribeResponse, feed};
 use wellspring_types::ResumeToken;
-use wellspring_types::feed::FeedMessage;
+use wellspring_types::feed::{FeedMessage, WrittenChanges};
 
 use crate::session::{Framed, Framing, Taker};
 
@@ -27,6 +27,11 @@ impl Framing for GrpcFraming {
             .into_iter()
             .map(framed)
             .collect()
+    }
+
+    fn written(&self, _changes: WrittenChanges) -> Vec<Framed<Frame>> {
+        // It has no writer: its messages are no text.
+        Vec::new()
     }
 
     fn ended(&self, _id: &str, why: &WireError, from: Option<&ResumeToken>) -> Vec<Framed<Frame>> {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -12,9 +13,9 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use http_body::Frame;
 use wellspring_protocol::error::{Code, WireError};
-use wellspring_protocol::json::feed;
+use wellspring_protocol::json::{JsonChanges, feed};
 use wellspring_types::ResumeToken;
-use wellspring_types::feed::{FeedMessage, SubscribeRequest};
+use wellspring_types::feed::{ChangesWriter, FeedMessage, SubscribeRequest, WrittenChanges};
 
 use super::problem::Problem;
 use crate::client::{self, subscriber};
@@ -135,6 +136,14 @@ impl Framing for StreamForm {
             frames.push(self.framed(&text, token))
         });
         frames
+    }
+
+    fn writer(&self, _id: &str) -> Option<Arc<dyn ChangesWriter>> {
+        Some(Arc::new(JsonChanges::new(None)))
+    }
+
+    fn written(&self, changes: WrittenChanges) -> Vec<Framed<Bytes>> {
+        vec![self.framed(&changes.text, Some(&changes.token))]
     }
 
     fn ended(&self, _id: &str, why: &WireError, from: Option<&ResumeToken>) -> Vec<Framed<Bytes>> {

@@ -1,9 +1,11 @@
 //! What a session says and is told, whatever the transport.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use wellspring_protocol::error::WireError;
 use wellspring_types::ResumeToken;
-use wellspring_types::feed::{FeedMessage, SubscribeRequest};
+use wellspring_types::feed::{ChangesWriter, FeedMessage, SubscribeRequest, WrittenChanges};
 
 use super::Answer;
 
@@ -21,6 +23,15 @@ pub(crate) trait Framing: Send + 'static {
 
     /// A message of the subscription `id`; in several frames where it is too large for one.
     fn feed(&self, id: &str, message: &FeedMessage) -> Vec<Framed<Self::Frame>>;
+
+    /// Writes messages of the subscription `id` in place of [`feed`](Framing::feed), where the
+    /// transport sends text.
+    fn writer(&self, _id: &str) -> Option<Arc<dyn ChangesWriter>> {
+        None
+    }
+
+    /// What the writer has written.
+    fn written(&self, changes: WrittenChanges) -> Vec<Framed<Self::Frame>>;
 
     /// The end of the subscription `id`, and from where to go on.
     fn ended(

@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FusedStream, FuturesUnordered, Stream, StreamExt, select_all};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use wellspring_engine::Database;
+use wellspring_engine::{Database, Told};
 use wellspring_protocol::error::{Code, WireError};
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::{Number, Sequence};
@@ -143,6 +143,7 @@ impl<F: Framing> Session<F> {
     }
 
     fn add(&mut self, id: &str, subscription: Feed) {
+        let subscription = subscription.written_by(self.framing.writer(id));
         let turn = self.subscriptions.add(id, subscription);
         self.wait_for(turn);
     }
@@ -291,15 +292,16 @@ impl<F: Framing> Session<F> {
             return self.release().await;
         };
         let first = message.first_commit();
-        let frames = match &message.what {
-            Ok(of_feed) => self.framing.feed(&message.id, of_feed),
+        // Its documents go into the frames: a client that takes none is not to hold them twice.
+        let frames = match message.what {
+            Ok(Told::Message(of_feed)) => self.framing.feed(&message.id, &of_feed),
+            Ok(Told::Written(changes)) => self.framing.written(changes),
             Err(why) => {
                 self.terms.metrics.told(why.code);
-                self.framing.ended(&message.id, why, message.token.as_ref())
+                self.framing
+                    .ended(&message.id, &why, message.token.as_ref())
             }
         };
-        // Its documents are in the frames: a client that takes none is not to hold them twice.
-        drop(message);
         match self.say(frames).await {
             Next::GoOn => self.release().await,
             Next::End(ending) => Next::End(ending.behind(self.database.visible(), first)),

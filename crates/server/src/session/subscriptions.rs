@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_util::task::waker_ref;
 use tokio::sync::Notify;
+use wellspring_engine::Told;
 use wellspring_protocol::error::WireError;
 use wellspring_types::feed::FeedMessage;
 use wellspring_types::{ResumeToken, Sequence};
@@ -49,7 +50,7 @@ pub(super) struct Turn {
     generation: u64,
     recall: Arc<Notify>,
     subscription: Feed,
-    what: Option<Result<FeedMessage, WireError>>,
+    what: Option<Result<Told, WireError>>,
 }
 
 /// What came of looking at a subscription.
@@ -63,7 +64,7 @@ pub(super) struct Came {
 /// What a subscription said.
 pub(super) struct Said {
     pub(super) id: Arc<str>,
-    pub(super) what: Result<FeedMessage, WireError>,
+    pub(super) what: Result<Told, WireError>,
     /// The last token that it was sent.
     pub(super) token: Option<ResumeToken>,
 }
@@ -72,7 +73,10 @@ impl Said {
     /// The first commit of a message of changes.
     pub(super) fn first_commit(&self) -> Option<Sequence> {
         match &self.what {
-            Ok(FeedMessage::Changes { commits, .. }) => commits.first().map(|commit| commit.seq),
+            Ok(Told::Message(FeedMessage::Changes { commits, .. })) => {
+                commits.first().map(|commit| commit.seq)
+            }
+            Ok(Told::Written(changes)) => Some(changes.first),
             _ => None,
         }
     }
@@ -185,7 +189,7 @@ impl Subscriptions {
         &mut self,
         place: usize,
         subscription: Feed,
-        what: Option<Result<FeedMessage, WireError>>,
+        what: Option<Result<Told, WireError>>,
     ) -> Came {
         let Some(running) = &mut self.at[place] else {
             return Came::default();
@@ -201,8 +205,8 @@ impl Subscriptions {
                 self.remove(&id);
                 return Came { said, again: None };
             }
-            Some(Ok(message)) => {
-                if let Some(token) = token_of(message) {
+            Some(Ok(told)) => {
+                if let Some(token) = token_of(told) {
                     running.token = Some(token.clone());
                 }
             }
@@ -270,7 +274,11 @@ impl Turn {
     }
 }
 
-fn token_of(message: &FeedMessage) -> Option<&ResumeToken> {
+fn token_of(told: &Told) -> Option<&ResumeToken> {
+    let message = match told {
+        Told::Written(changes) => return Some(&changes.token),
+        Told::Message(message) => message,
+    };
     match message {
         FeedMessage::Subscribed { token, .. } => token.as_ref(),
         FeedMessage::Snapshot { token, .. }

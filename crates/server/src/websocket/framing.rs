@@ -1,12 +1,14 @@
 //! What a session says, as WebSocket messages.
 
+use std::sync::Arc;
+
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use wellspring_protocol::error::{Code, WireError};
-use wellspring_protocol::json::{feed, reply};
+use wellspring_protocol::json::{JsonChanges, feed, reply};
 use wellspring_types::ResumeToken;
-use wellspring_types::feed::FeedMessage;
+use wellspring_types::feed::{ChangesWriter, FeedMessage, WrittenChanges};
 
 use crate::session::{Framed, Framing};
 
@@ -56,6 +58,14 @@ impl Framing for WebSocketFraming {
             frames.push(text(message))
         });
         frames
+    }
+
+    fn writer(&self, id: &str) -> Option<Arc<dyn ChangesWriter>> {
+        Some(Arc::new(JsonChanges::new(Some(id))))
+    }
+
+    fn written(&self, changes: WrittenChanges) -> Vec<Framed<Message>> {
+        vec![text(changes.text)]
     }
 
     fn ended(&self, id: &str, why: &WireError, from: Option<&ResumeToken>) -> Vec<Framed<Message>> {

@@ -22,7 +22,7 @@ pub use object::Object;
 pub use order::{compare, compare_optional};
 pub use parse::{parse, parse_message};
 pub use value::Value;
-pub use write::write_string;
+pub use write::{write_escaped, write_string};
 
 pub(crate) use error::clip;
 pub(crate) use write::{canonical_text, check_depth};

@@ -9,6 +9,12 @@ const HEX: [u8; 16] = *b"0123456789abcdef";
 /// hexadecimal digits (as in RFC 8785). So the result is no longer than any other spelling.
 pub fn write_string(out: &mut String, text: &str) {
     out.push('"');
+    write_escaped(out, text);
+    out.push('"');
+}
+
+/// Appends a part of a JSON string, as [`write_string`] does but without quotes.
+pub fn write_escaped(out: &mut String, text: &str) {
     let mut rest = text;
     while let Some(index) = first_to_escape(rest.as_bytes()) {
         out.push_str(&rest[..index]);
@@ -29,7 +35,6 @@ pub fn write_string(out: &mut String, text: &str) {
         rest = &rest[index + 1..];
     }
     out.push_str(rest);
-    out.push('"');
 }
 
 /// Where the first byte is that must be escaped, eight at a time: nearly all strings have none.

@@ -54,6 +54,7 @@ pub(crate) fn subscribe(
         outbox: VecDeque::new(),
         checkpoint_due: Instant::now(),
         checkpoint_timer: None,
+        writer: None,
         sources,
         wanted,
     };

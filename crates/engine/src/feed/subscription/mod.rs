@@ -1,6 +1,7 @@
 //! A subscription: one state machine for every transport.
 
 mod begin;
+mod catch_up;
 mod known;
 mod live;
 
@@ -12,11 +13,11 @@ use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use wellspring_log::ReadError::BeforeOldest;
 use wellspring_store::StoreError;
-use wellspring_types::feed::{FeedMessage, How, ResetReason, View};
+use wellspring_types::feed::{ChangesWriter, FeedMessage, How, ResetReason, View, WrittenChanges};
 use wellspring_types::{CollectionSet, ResumeToken, Sequence, limits};
 
 use super::SubscriptionError;
-use super::catch_up::{self, CaughtUp};
+use super::catch_up::CaughtUp;
 use super::conflate::Telling;
 use super::hub::Hub;
 use super::passes::Passes;
@@ -30,6 +31,7 @@ use crate::statistics::{SubscriptionState, Tracker, Tracking};
 use crate::token::Sealer;
 
 pub(crate) use begin::subscribe;
+pub use catch_up::Told;
 use known::Said;
 use live::Took;
 
@@ -67,6 +69,8 @@ pub struct Subscription {
     checkpoint_due: Instant,
     /// Runs out at `checkpoint_due` or before.
     checkpoint_timer: Option<Pin<Box<Sleep>>>,
+    /// Writes what it reads of the log, for who asks so.
+    pub(super) writer: Option<Arc<dyn ChangesWriter>>,
     tracking: Tracking,
 }
 
@@ -109,6 +113,8 @@ enum Phase {
 /// What [`Subscription::step`] came to.
 pub(super) enum Step {
     Message(FeedMessage),
+    /// Only for who asks for it.
+    Written(WrittenChanges),
     /// Live, and nothing is queued.
     Idle,
 }
@@ -122,12 +128,14 @@ impl Subscription {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped: the next call goes on where it was.
     pub async fn next(&mut self) -> Result<FeedMessage, SubscriptionError> {
+        self.writer = None;
         loop {
             match self.step().await? {
                 Step::Message(message) => {
                     self.checkpoint_later();
                     return Ok(message);
                 }
+                Step::Written(written) => self.take_back(&written),
                 Step::Idle => self.wait().await,
             }
         }
@@ -217,7 +225,9 @@ impl Subscription {
                 Phase::CatchUp(_) => self.catch_up(),
                 Phase::CatchUpWork(_, work) => {
                     let caught_up = done(work).await?;
-                    self.caught_up(caught_up)?;
+                    if let Some(written) = self.caught_up(caught_up)? {
+                        return Ok(Step::Written(written));
+                    }
                 }
                 Phase::Live(_) => match self.take()? {
                     Took::Message(message) => return Ok(self.told(message)),
@@ -362,69 +372,6 @@ impl Subscription {
         let registration = Registration::in_pass(&self.sources.passes, collections, view, from);
         self.tracking.note_queue(&registration.queue);
         self.phase = Phase::InPass(registration);
-    }
-
-    /// Reads on in the log; registers with the hub once the end is near.
-    fn catch_up(&mut self) {
-        let Phase::CatchUp(registered) = std::mem::replace(&mut self.phase, Phase::Over) else {
-            return;
-        };
-        let registered =
-            registered.filter(|(registration, _)| !registration.queue.has_overflowed());
-        let visible = self.sources.read.visible.sequence();
-        let registered = match registered {
-            None if self.position >= visible => Some(self.register()),
-            registered => registered,
-        };
-        let through = match registered {
-            Some((registration, through)) if self.position >= through => {
-                self.phase = Phase::Live(registration);
-                return;
-            }
-            Some((_, through)) => through,
-            None => visible,
-        };
-        let sources = Arc::clone(&self.sources);
-        let (collections, view) = (self.wanted.collections.clone(), self.wanted.view.clone());
-        let telling = self.wanted.telling.clone();
-        let range = (self.position, through);
-        let work = move || {
-            let through = (&*view, &telling);
-            catch_up::read(&sources.read, &collections, through, range, MESSAGE_BYTES)
-        };
-        self.phase = Phase::CatchUpWork(registered, Job::start(&self.sources.executor, work));
-    }
-
-    fn caught_up(
-        &mut self,
-        caught_up: Result<CaughtUp, ReadError>,
-    ) -> Result<(), SubscriptionError> {
-        let Phase::CatchUpWork(registered, _) = std::mem::replace(&mut self.phase, Phase::Over)
-        else {
-            return Ok(());
-        };
-        let caught_up = match caught_up {
-            Ok(caught_up) => caught_up,
-            Err(error) => return self.gap_or(error),
-        };
-        self.tracking.caught_up(caught_up.scanned);
-        self.phase = match registered {
-            None if self.has(SeededBug::DropAtSwitch) => Phase::Live(self.register().0),
-            None if !caught_up.is_full => Phase::Behind,
-            registered => Phase::CatchUp(registered),
-        };
-        let last = caught_up.commits.last().map(|commit| commit.seq);
-        self.position = caught_up.through;
-        if let Some(last) = last {
-            let token = self.sources.sealer.position(last);
-            self.outbox.push_back(FeedMessage::Changes {
-                commits: caught_up.commits,
-                token,
-            });
-        } else if Instant::now() >= self.checkpoint_due {
-            self.push_checkpoint();
-        }
-        Ok(())
     }
 
     fn push_checkpoint(&mut self) {

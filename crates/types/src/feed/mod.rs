@@ -1,5 +1,7 @@
 //! What a subscription asks for and what it is sent, whatever the transport.
 
+mod written;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +13,8 @@ use crate::{
     CollectionPath, CollectionSet, Data, Document, DocumentPath, Filter, MutationId, ResumeToken,
     Select, Sequence, Timestamp, limits,
 };
+
+pub use written::{ChangeRef, ChangesWriter, CommitRef, Room, WrittenChanges};
 
 /// A request for the changes of one collection, or of several in their one order.
 #[derive(Clone, Debug, PartialEq)]
