@@ -38,8 +38,8 @@
 //!
 //! # Order
 //!
-//! An apply is written in batches of 256 operations, each atomic: new chunks of all documents,
-//! then heads, then the deletion of old chunks, then mutations, and `ma` last of all. A reader who
+//! An apply is written entry by entry: new chunks of all documents, then heads, in the order of
+//! their keys, then the deletion of old chunks, then mutations, and `ma` last of all. A reader who
 //! misses a chunk has been overtaken and reads the head again. After a crash in between, `ma`
 //! stands where it stood and the same commits are applied again: they write the same entries.
 

@@ -1,67 +1,57 @@
-//! Turning a batch of whole commits into batches of sled's.
-
-use std::collections::HashMap;
+//! Turning a batch of whole commits into operations of sled's.
 
 use wellspring_types::CollectionId;
 
 use super::kept::Kept;
 use super::value::{Stamp, chunk_count, chunks, encode_head, seal};
 use super::{keys, mutations};
+use crate::error::from_sled;
 use crate::{Batch, StoreChange, StoreError, StoredDocument};
 
-/// Operations in one of sled's batches. A batch holds a lock that readers take: this many hold it
-/// for a few milliseconds.
-const OPERATIONS_MAX: usize = 256;
+/// One entry that is written.
+pub(super) enum Operation {
+    Insert(Vec<u8>, Vec<u8>),
+    Remove(Vec<u8>),
+}
 
-/// Collects operations, in order, and passes them on in batches.
+/// Passes operations on, in order.
 pub(super) struct Writer<'sink> {
-    sink: &'sink mut dyn FnMut(sled::Batch) -> Result<(), StoreError>,
-    batch: sled::Batch,
-    operations: usize,
+    sink: &'sink mut dyn FnMut(Operation) -> Result<(), StoreError>,
 }
 
 impl<'sink> Writer<'sink> {
-    pub(super) fn new(sink: &'sink mut dyn FnMut(sled::Batch) -> Result<(), StoreError>) -> Self {
-        Writer {
-            sink,
-            batch: sled::Batch::default(),
-            operations: 0,
-        }
+    pub(super) fn new(sink: &'sink mut dyn FnMut(Operation) -> Result<(), StoreError>) -> Self {
+        Writer { sink }
     }
 
     pub(super) fn insert(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), StoreError> {
-        self.batch.insert(key, value);
-        self.count()
+        (self.sink)(Operation::Insert(key, value))
     }
 
     pub(super) fn remove(&mut self, key: Vec<u8>) -> Result<(), StoreError> {
-        self.batch.remove(key);
-        self.count()
+        (self.sink)(Operation::Remove(key))
     }
+}
 
-    fn count(&mut self) -> Result<(), StoreError> {
-        self.operations += 1;
-        if self.operations == OPERATIONS_MAX {
-            self.pass_on()
-        } else {
-            Ok(())
+impl Operation {
+    /// Carries it out.
+    pub(super) fn run(self, db: &sled::Db) -> Result<(), StoreError> {
+        match self {
+            Operation::Insert(key, value) => db.insert(key, value),
+            Operation::Remove(key) => db.remove(key),
         }
-    }
-
-    fn pass_on(&mut self) -> Result<(), StoreError> {
-        self.operations = 0;
-        (self.sink)(std::mem::take(&mut self.batch))
+        .map_err(from_sled)?;
+        Ok(())
     }
 }
 
 /// Writes a batch, and `kept` as the last of it, with its mutations added.
 ///
 /// The order is what readers and a crash rely on: the new chunks of all documents, then all
-/// heads, then the deletion of all old chunks. Where they share one of sled's batches its order
-/// does not count, as lookups see that whole or not at all.
+/// heads, then the deletion of all old chunks.
 ///
 /// Every operation is decided by the commits alone, and repeating them gives the same entries:
-/// this is why a crash between two of sled's batches is repaired by applying again. What it may
+/// this is why a crash between two of them is repaired by applying again. What it may
 /// have left beyond that, chunks of versions on the way, is deleted with the `before` of the
 /// change that follows them.
 pub(super) fn write(
@@ -89,25 +79,17 @@ pub(super) fn write(
     for mutation in &batch.mutations {
         mutations::remember(writer, mutation, &mut kept.mutations)?;
     }
-    writer.insert(keys::APPLIED.to_vec(), kept.encode())?;
-    if writer.operations > 0 {
-        writer.pass_on()
-    } else {
-        Ok(())
-    }
+    writer.insert(keys::APPLIED.to_vec(), kept.encode())
 }
 
-/// The last change of each document, in the order of the changes: what was written in between
-/// would only be overwritten.
+/// The last change of each document, what was written in between would only be overwritten; in the
+/// order of places: sled finds the next one near the last.
 fn last_changes(changes: &[StoreChange]) -> Vec<&StoreChange> {
-    let last: HashMap<_, usize> = (changes.iter().map(place)).zip(0..).collect();
-    let is_last = |(change, index): &(&StoreChange, usize)| last.get(&place(change)) == Some(index);
-    changes
-        .iter()
-        .zip(0..)
-        .filter(is_last)
-        .map(|(change, _)| change)
-        .collect()
+    let mut last: Vec<_> = changes.iter().rev().collect();
+    // It keeps the order of those of one document, the last of which is the first here.
+    last.sort_by(|one, other| place(one).cmp(&place(other)));
+    last.dedup_by(|one, other| place(one) == place(other));
+    last
 }
 
 fn place(change: &StoreChange) -> (CollectionId, &str) {

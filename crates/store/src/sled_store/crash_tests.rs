@@ -1,15 +1,14 @@
-//! A crash between any two of sled's batches of one apply is repaired by applying again.
+//! A crash between any two operations of one apply is repaired by applying again.
 
 use std::collections::BTreeSet;
 
 use tempfile::TempDir;
 
 use super::{SledStore, keys};
-use crate::error::from_sled;
 use crate::tests::history::{History, LARGE, ROOMS, SMALL, USERS, assert_alike, documents, group};
 use crate::{Batch, MemoryStore, Options, Store, StoreError};
 
-/// Bytes of a document with so many chunks that three of them do not fit into one of sled's batches.
+/// Bytes of a document of many chunks.
 const HUGE: usize = 16 * LARGE;
 
 const NAMES: [(Option<&str>, &str); 3] = [(None, "m"), (Some("p"), "m"), (Some("p"), "n")];
@@ -55,17 +54,17 @@ fn open(dir: &TempDir) -> SledStore {
     SledStore::open(dir.path(), Options::default()).unwrap()
 }
 
-/// Applies a batch, and fails before sled's batch number `survivors` of it.
+/// Applies a batch, and fails after `survivors` of its operations.
 fn crash(store: &SledStore, batch: &Batch, survivors: usize) -> Result<(), StoreError> {
     let mut passed = 0;
-    store.apply_through(batch, &mut |part| {
+    store.apply_through(batch, &mut |operation| {
         if passed == survivors {
             return Err(StoreError::Panicked {
                 message: "crash".into(),
             });
         }
         passed += 1;
-        store.db().apply_batch(part).map_err(from_sled)
+        operation.run(store.db())
     })
 }
 
@@ -76,28 +75,32 @@ fn document_keys(store: &SledStore) -> BTreeSet<Vec<u8>> {
         .collect()
 }
 
-/// Number of sled's batches that an apply takes.
-fn parts(batches: &Commits) -> usize {
+/// After how many of an apply's operations it crashes: some in the middle of the chunks, the heads and
+/// the deletions, and all near the end, where mutations and the store's own entry are written.
+fn crashes(batches: &Commits) -> Vec<usize> {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     store.apply(&group(&batches.before)).unwrap();
-    let mut parts = 0;
-    let counted = store.apply_through(&group(&batches.crashing), &mut |part| {
-        parts += 1;
-        store.db().apply_batch(part).map_err(from_sled)
+    let mut operations = 0;
+    let counted = store.apply_through(&group(&batches.crashing), &mut |operation| {
+        operations += 1;
+        operation.run(store.db())
     });
     counted.unwrap();
-    parts
+    assert!(operations > 100, "{operations}: enough to crash between");
+    let all_of_the_last = operations - 6..operations;
+    (0..operations - 6)
+        .step_by(operations / 6)
+        .chain(all_of_the_last)
+        .collect()
 }
 
-/// Crashes after each number of sled's batches, applies again as `replays` says, and compares
+/// Crashes after each of these numbers of operations, applies again as `replays` says, and compares
 /// with stores that never crashed.
 fn assert_repaired(replays: impl Fn(&Commits) -> Vec<Batch>) {
     let commits = commits();
     let replayed = replays(&commits);
-    let parts = parts(&commits);
-    assert!(parts >= 3, "{parts} parts: enough to crash between");
-    for survivors in 0..parts {
+    for survivors in crashes(&commits) {
         let dir = TempDir::new().unwrap();
         let store = open(&dir);
         store.apply(&group(&commits.before)).unwrap();
@@ -151,7 +154,7 @@ fn a_crash_is_repaired_by_batches_that_part_elsewhere() {
 #[test]
 fn after_a_failed_apply_documents_are_read_whole_and_nothing_else_is_done() {
     let commits = commits();
-    for survivors in 0..parts(&commits) {
+    for survivors in crashes(&commits) {
         let dir = TempDir::new().unwrap();
         let store = open(&dir);
         store.apply(&group(&commits.before)).unwrap();

@@ -68,10 +68,10 @@ impl Kept {
         })
     }
 
-    /// Reads what an existing store keeps, or makes an empty database a store.
-    pub(super) fn load(db: &sled::Db) -> Result<Kept, StoreError> {
+    /// Reads what an existing store keeps; `None` where there is none yet.
+    pub(super) fn load(db: &sled::Db) -> Result<Option<Kept>, StoreError> {
         let Some(format) = db.lookup(keys::FORMAT)? else {
-            return Kept::create(db);
+            return Ok(None);
         };
         let mut fields = unseal(keys::FORMAT, &format)?;
         let found = fields.u32()?;
@@ -84,10 +84,11 @@ impl Kept {
         }
         fields.end()?;
         let applied = db.lookup(keys::APPLIED)?;
-        Kept::decode(&applied.ok_or_else(|| Damage::Missing.of(keys::APPLIED))?)
+        Kept::decode(&applied.ok_or_else(|| Damage::Missing.of(keys::APPLIED))?).map(Some)
     }
 
-    fn create(db: &sled::Db) -> Result<Kept, StoreError> {
+    /// Makes an empty database a store.
+    pub(super) fn create(db: &sled::Db) -> Result<Kept, StoreError> {
         // A store is created by one batch, so there is nothing in it without its format.
         if let Some(entry) = db.iter().next() {
             entry.map_err(from_sled)?;

@@ -6,6 +6,7 @@ mod chain;
 mod crash_tests;
 mod files;
 mod guard;
+mod ids;
 mod kept;
 mod keys;
 mod mutations;
@@ -23,7 +24,8 @@ use wellspring_types::{CollectionId, CollectionPath};
 
 pub use self::open::Options;
 
-use self::apply::Writer;
+use self::apply::{Operation, Writer};
+use self::ids::Ids;
 use self::kept::Kept;
 use self::read::{Lookup, Read, document};
 use self::scrub::Progress;
@@ -41,6 +43,7 @@ pub struct SledStore {
     /// Taken out only when the store is closed or dropped.
     db: Option<sled::Db>,
     kept: RwLock<Kept>,
+    ids: Ids,
     /// Whoever holds it applies, or reads a page of the scrub. Readers never wait for it.
     turn: Mutex<Option<Progress>>,
     /// Whether `apply` waits for its turn.
@@ -81,7 +84,7 @@ impl SledStore {
     fn apply_through(
         &self,
         batch: &Batch,
-        sink: &mut dyn FnMut(sled::Batch) -> Result<(), StoreError>,
+        sink: &mut dyn FnMut(Operation) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         self.check_not_failed()?;
         let kept = self.kept();
@@ -90,6 +93,10 @@ impl SledStore {
         let mut turn = lock(&self.turn);
         self.apply_waits.store(false, Ordering::Release);
         let mut kept = kept.after(batch);
+        // Before it is there for anybody to ask for.
+        for change in batch.changes.iter().filter(|change| change.is_new()) {
+            self.ids.add((change.collection, &change.id));
+        }
         let written =
             guard::catch(|| apply::write(self.db(), batch, &mut kept, &mut Writer::new(sink)));
         if let Err(error) = written {
@@ -159,9 +166,7 @@ impl Store for SledStore {
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.apply_through(batch, &mut |batch| {
-            self.db().apply_batch(batch).map_err(from_sled)
-        })
+        self.apply_through(batch, &mut |operation| operation.run(self.db()))
     }
 
     fn get(
@@ -169,6 +174,9 @@ impl Store for SledStore {
         collection: CollectionId,
         id: &str,
     ) -> Result<Option<StoredDocument>, StoreError> {
+        if self.ids.surely_lack((collection, id)) {
+            return Ok(None);
+        }
         guard::catch(|| {
             let head = self.db().lookup(&keys::head(collection, id))?;
             match document(self.db(), (collection, id), head)? {

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, RwLock};
 use std::time::Duration;
 
+use super::ids::Ids;
 use super::kept::Kept;
 use super::{SledStore, files, guard};
 use crate::StoreError;
@@ -60,11 +61,12 @@ impl SledStore {
     ) -> Result<SledStore, StoreError> {
         let dir = dir.as_ref().to_path_buf();
         let thread_dir = dir.clone();
-        let (db, kept) = guard::within(deadline, move || open_sled(&thread_dir, options))?;
+        let (db, kept, ids) = guard::within(deadline, move || open_sled(&thread_dir, options))?;
         Ok(SledStore {
             dir,
             db: Some(db),
             kept: RwLock::new(kept),
+            ids,
             turn: Mutex::new(None),
             apply_waits: AtomicBool::new(false),
             scrubbing: Mutex::new(()),
@@ -102,7 +104,7 @@ impl Drop for SledStore {
     }
 }
 
-fn open_sled(dir: &Path, options: Options) -> Result<(sled::Db, Kept), StoreError> {
+fn open_sled(dir: &Path, options: Options) -> Result<(sled::Db, Kept, Ids), StoreError> {
     files::prepare(dir)?;
     files::wait_until_unlocked(dir, UNLOCK_WAIT)?;
     let db = sled::Config::new()
@@ -111,8 +113,13 @@ fn open_sled(dir: &Path, options: Options) -> Result<(sled::Db, Kept), StoreErro
         .flush_every_ms(Some(FLUSH_INTERVAL_MS))
         .open()
         .map_err(from_sled)?;
-    let kept = Kept::load(&db)?;
-    Ok((db, kept))
+    Ok(match Kept::load(&db)? {
+        Some(kept) => (db, kept, Ids::of_unread()),
+        None => {
+            let kept = Kept::create(&db)?;
+            (db, kept, Ids::of_empty())
+        }
+    })
 }
 
 fn deadline(dir: &Path) -> Duration {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wellspring_types::CollectionId;
 
 use super::chain::Walk;
+use super::ids::Ids;
 use super::read::{Read, document};
 use super::{SledStore, guard, keys, lock};
 use crate::error::{Damage, from_sled};
@@ -45,7 +46,7 @@ impl Progress {
     }
 
     /// Reads some more documents; tells whether there are any left.
-    fn read_page(&mut self, db: &sled::Db) -> Result<bool, StoreError> {
+    fn read_page(&mut self, db: &sled::Db, ids: &Ids) -> Result<bool, StoreError> {
         let start = match &self.after {
             Some((collection, id)) => Bound::Excluded(keys::head(*collection, id)),
             None => Bound::Included(keys::HEADS.to_vec()),
@@ -59,6 +60,7 @@ impl Progress {
             let Read::Found(read) = document(db, place, Some(value))? else {
                 return Err(Damage::MissingPart.of(&key));
             };
+            ids.add(place);
             self.found.add(place, read.version, &read.data);
             self.documents += 1;
             self.after = Some((place.0, read.id));
@@ -78,9 +80,10 @@ impl SledStore {
         *lock(&self.turn) = Some(Progress::default());
         let scrub = self.in_turns(stop, |progress| {
             let progress = progress.get_or_insert_default();
-            if progress.read_page(self.db())? {
+            if progress.read_page(self.db(), &self.ids)? {
                 return Ok(None);
             }
+            self.ids.know_all();
             // They are few, and read in the turn in which all documents are.
             let mut found = progress.found;
             for (id, path) in self.read_collections()? {

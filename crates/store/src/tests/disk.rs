@@ -57,6 +57,28 @@ fn a_closed_store_opens_at_once_and_has_everything() {
 }
 
 #[test]
+fn a_store_that_was_scrubbed_has_what_was_there_before_and_what_came_since() {
+    let dir = TempDir::new().unwrap();
+    let (mut history, model) = (History::default(), MemoryStore::new());
+    let ids: Vec<String> = (0..300).map(|index| index.to_string()).collect();
+    for (round, some) in ids.chunks(100).enumerate() {
+        let store = Box::new(open(dir.path()).unwrap());
+        let (first, second) = some.split_at(50);
+        for some in [first, second] {
+            let writes: Vec<_> = some.iter().map(|id| (ROOMS, &**id, Some(round))).collect();
+            let batch = history.commit(&writes);
+            store.apply(&batch).unwrap();
+            model.apply(&batch).unwrap();
+            assert!(store.scrub().unwrap().matches());
+        }
+        for id in &ids {
+            assert_eq!(store.get(ROOMS, id).unwrap(), model.get(ROOMS, id).unwrap());
+        }
+        store.close().unwrap();
+    }
+}
+
+#[test]
 fn large_documents_never_become_files_of_their_own() {
     let dir = TempDir::new().unwrap();
     let store = Box::new(open(dir.path()).unwrap());
