@@ -11,7 +11,8 @@
 //!
 //! Nobody is waited for. A passenger whose queue is full is put down, and reads the log on its own
 //! from there ([`catch_up`](super::catch_up)) for as long as it is sent much of what it reads: then
-//! reading for it alone is a small part of what it costs.
+//! reading for it alone is a small part of what it costs. So is, after a chunk, one that rides alone and
+//! is sent much of it: nobody shares that reading.
 //!
 //! One worker drives all passes, a chunk at a time, the nearest to its end first, and rests while commits come
 //! ([`pace`]).

@@ -12,7 +12,7 @@ use crate::commit::{Commit, DocumentChange};
 use crate::feed::audience::{Audience, HandedOut, Member};
 use crate::feed::forms::{Forms, Memory};
 use crate::feed::hub::Hub;
-use crate::feed::queue::Queue;
+use crate::feed::queue::{Filler, Queue, Wakes};
 use crate::feed::reading::Reading;
 use crate::read::{ReadError, Sources};
 use crate::seeded::SeededBug;
@@ -201,22 +201,41 @@ impl Pass {
     fn read(&mut self, route: &Route<'_>, visible: Sequence) {
         let mut scanned = Scanned::default();
         let mut to_wake = Vec::new();
+        let was_alone = self.rides_alone();
         let read = self.read_chunk(route.read, visible, (&mut scanned, &mut to_wake));
+        let read_bytes = scanned.bytes;
         route.tracker.caught_up(scanned);
         for queue in to_wake {
             queue.wake();
         }
-        if let Err(error) = read {
-            self.put_down(&error);
+        match read {
+            Err(error) => self.put_down(&error),
+            Ok(queued) => {
+                let is_dense = queued >= read_bytes / 2;
+                if was_alone && is_dense && self.position < visible && self.rides_alone() {
+                    self.put_down_all();
+                }
+            }
         }
     }
 
+    /// Whether it reads for one passenger alone, and nobody is to come on board. One who is told
+    /// what all of it comes to has reason to ride on.
+    fn rides_alone(&self) -> bool {
+        let mut queues = self.audience.queues();
+        let only = queues.next().filter(|_| queues.next().is_none());
+        only.is_some_and(|queue| queue.filler() == Filler::Pass(Wakes::Soon))
+            && self.ahead.is_empty()
+            && self.behind.is_empty()
+    }
+
+    /// Reads a chunk; returns how many bytes went into queues.
     fn read_chunk(
         &mut self,
         sources: &Sources,
         visible: Sequence,
         (scanned, to_wake): (&mut Scanned, &mut Vec<Arc<Queue>>),
-    ) -> Result<(), ReadError> {
+    ) -> Result<usize, ReadError> {
         let mut queued = 0;
         while scanned.bytes + queued < TURN_BYTES
             && self.position < visible
@@ -240,7 +259,7 @@ impl Pass {
             self.position = commit.seq;
             self.reading = Some((reading, through));
         }
-        Ok(())
+        Ok(queued)
     }
 
     /// Returns how many bytes went into queues.
