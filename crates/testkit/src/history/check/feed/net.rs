@@ -51,7 +51,13 @@ pub(super) fn check(facts: &Facts<'_>, session: &Session<'_>, view: &ViewLog, re
             newest: HashMap::new(),
         };
         let mut changes = &stretch.changes[..];
+        let mut checkpoints = stretch.checkpoints.iter().peekable();
         while let Some((first, _)) = changes.first() {
+            let done = stretch.changes.len() - changes.len();
+            while let Some((_, seq, received)) = checkpoints.next_if(|(before, ..)| *before <= done)
+            {
+                pass.missing(&pass.expected(*seq), received, report);
+            }
             let count = changes.iter().take_while(|(seen, _)| seen.seq == first.seq);
             let (commit, rest) = changes.split_at(count.count());
             // Where it is before that, another rule has told.

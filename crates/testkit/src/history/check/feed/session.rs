@@ -65,6 +65,8 @@ pub(super) struct Stretch<'h> {
     /// The event that reached the last.
     pub(super) last: &'h Received,
     pub(super) changes: Vec<(Seen, &'h Received)>,
+    /// Checkpoints, each with how many of the changes had come before it.
+    pub(super) checkpoints: Vec<(usize, u64, &'h Received)>,
 }
 
 /// What a stretch begins with.
@@ -85,6 +87,7 @@ impl<'h> Stretch<'h> {
             first: None,
             last,
             changes: Vec::new(),
+            checkpoints: Vec::new(),
         }
     }
 

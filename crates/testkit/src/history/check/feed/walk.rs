@@ -287,6 +287,8 @@ impl<'h> Walk<'h> {
             .and_then(|s| s.stretches.last_mut())
         {
             stretch.reach(seq, seq, received);
+            let before = stretch.changes.len();
+            stretch.checkpoints.push((before, seq, received));
         }
         if interrupted {
             Placement::Interrupts
