@@ -152,6 +152,28 @@ fn a_crash_is_repaired_by_batches_that_part_elsewhere() {
 }
 
 #[test]
+fn what_comes_back_after_a_scrub_of_what_a_crash_left_is_found() {
+    let mut history = History::default();
+    let before = history.commit(&[(ROOMS, "a", Some(SMALL)), (ROOMS, "b", Some(SMALL))]);
+    let crashing = [
+        history.commit(&[(ROOMS, "a", Some(SMALL + 1))]),
+        history.commit(&[(ROOMS, "a", None)]),
+    ];
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.apply(&before).unwrap();
+    // The head of the document is gone, and nothing else was done.
+    crash(&store, &group(&crashing), 1).unwrap_err();
+    drop(store);
+
+    let store = open(&dir);
+    assert_eq!(store.get(ROOMS, "a").unwrap(), None);
+    assert!(!store.scrub().unwrap().matches());
+    store.apply(&crashing[0]).unwrap();
+    assert_eq!(store.get(ROOMS, "a").unwrap(), crashing[0].changes[0].after);
+}
+
+#[test]
 fn after_a_failed_apply_documents_are_read_whole_and_nothing_else_is_done() {
     let commits = commits();
     for survivors in crashes(&commits) {

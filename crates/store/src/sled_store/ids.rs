@@ -72,7 +72,8 @@ impl Ids {
         }
     }
 
-    /// Every document of the store was read and [added](Ids::add), and all that were written meanwhile.
+    /// Every document of the store was read and [added](Ids::add), and all that were written meanwhile;
+    /// and they are those that were applied.
     pub(super) fn know_all(&self) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if state.knows == Knows::Some {

@@ -83,18 +83,22 @@ impl SledStore {
             if progress.read_page(self.db(), &self.ids)? {
                 return Ok(None);
             }
-            self.ids.know_all();
             // They are few, and read in the turn in which all documents are.
             let mut found = progress.found;
             for (id, path) in self.read_collections()? {
                 found.add_collection(id, &path);
             }
-            let kept = self.kept().digest;
-            Ok(Some(Scrub {
+            let scrub = Scrub {
                 documents: progress.documents,
-                kept,
+                kept: self.kept().digest,
                 found,
-            }))
+            };
+            // Where it is another, as after a crash that has not been repaired, there are documents
+            // that were not found and will not come as new ones.
+            if scrub.matches() {
+                self.ids.know_all();
+            }
+            Ok(Some(scrub))
         });
         *lock(&self.turn) = None;
         let scrub = scrub?;
