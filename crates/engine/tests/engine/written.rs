@@ -88,6 +88,7 @@ impl Reader {
     fn take(&mut self, told: Told) {
         match told {
             Told::Written(changes) => {
+                assert!(changes.text.capacity() <= 2 * changes.text.len() + 1);
                 let end = format!("token {}\n", changes.token);
                 let lines = changes.text.strip_suffix(&end).unwrap();
                 assert!(lines.starts_with(&format!("{} ", changes.first)));

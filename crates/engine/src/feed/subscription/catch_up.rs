@@ -125,6 +125,12 @@ impl Subscription {
                 if let Some(writer) = &self.writer {
                     writer.end(&mut text, &token);
                 }
+                // It may wait for a slow client, who is charged for its bytes and not for the room
+                // that was made for more of them.
+                if text.capacity() / 2 > text.len() {
+                    text.shrink_to_fit();
+                }
+                self.tell_tracker();
                 return Ok(Some(WrittenChanges { text, first, token }));
             }
             Found::Commits(commits) => {
