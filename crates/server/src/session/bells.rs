@@ -81,7 +81,8 @@ impl Bell {
 
     /// Has it ring again. Before the subscription is asked: what comes from then on is to be heard.
     pub(super) fn answer(&self) {
-        self.is_rung.store(false, Ordering::Release);
+        // Swapped, not stored: who asks is to see what was there before a ring that came to nothing.
+        self.is_rung.swap(false, Ordering::AcqRel);
     }
 }
 
