@@ -75,18 +75,24 @@ fn document_keys(store: &SledStore) -> BTreeSet<Vec<u8>> {
         .collect()
 }
 
-/// After how many of an apply's operations it crashes: some in the middle of the chunks, the heads and
-/// the deletions, and all near the end, where mutations and the store's own entry are written.
-fn crashes(batches: &Commits) -> Vec<usize> {
-    let dir = TempDir::new().unwrap();
-    let store = open(&dir);
-    store.apply(&group(&batches.before)).unwrap();
+/// Number of operations that an apply takes.
+fn operations(store: &SledStore, batches: &Commits) -> usize {
     let mut operations = 0;
     let counted = store.apply_through(&group(&batches.crashing), &mut |operation| {
         operations += 1;
         operation.run(store.db())
     });
     counted.unwrap();
+    operations
+}
+
+/// After how many of an apply's operations it crashes: some in the middle of the chunks, the heads and
+/// the deletions, and all at the end, where the newest mutation and the store's own entry are written.
+fn crashes(batches: &Commits) -> Vec<usize> {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.apply(&group(&batches.before)).unwrap();
+    let operations = operations(&store, batches);
     assert!(operations > 100, "{operations}: enough to crash between");
     let all_of_the_last = operations - 6..operations;
     (0..operations - 6)
@@ -99,8 +105,11 @@ fn crashes(batches: &Commits) -> Vec<usize> {
 /// with stores that never crashed.
 fn assert_repaired(replays: impl Fn(&Commits) -> Vec<Batch>) {
     let commits = commits();
-    let replayed = replays(&commits);
-    for survivors in crashes(&commits) {
+    assert_repaired_after(crashes(&commits), &commits, &replays(&commits));
+}
+
+fn assert_repaired_after(crashes: Vec<usize>, commits: &Commits, replayed: &[Batch]) {
+    for survivors in crashes {
         let dir = TempDir::new().unwrap();
         let store = open(&dir);
         store.apply(&group(&commits.before)).unwrap();
@@ -114,7 +123,7 @@ fn assert_repaired(replays: impl Fn(&Commits) -> Vec<Batch>) {
             never_crashed.apply(&group(&commits.before)).unwrap();
         }
         assert_eq!(store.applied(), model.applied(), "survivors: {survivors}");
-        for batch in &replayed {
+        for batch in replayed {
             store.apply(batch).unwrap();
             model.apply(batch).unwrap();
             whole.apply(batch).unwrap();
@@ -149,6 +158,34 @@ fn a_crash_is_repaired_by_batches_that_part_elsewhere() {
         let (first, second) = commits.crashing.split_at(1);
         vec![group(first), group(&[second, &commits.after].concat())]
     });
+}
+
+#[test]
+fn a_crash_between_any_two_operations_on_mutations_is_repaired() {
+    let mut history = History::default();
+    let before = vec![
+        history.remembered((None, "m", 700), &[(ROOMS, "a", Some(LARGE))]),
+        history.remembered((Some("p"), "m", 700), &[]),
+        history.remembered((Some("p"), "n", 1), &[]),
+    ];
+    history.forget_through(3);
+    let crashing = vec![
+        history.remembered((Some("p"), "m", 700), &[(ROOMS, "a", Some(SMALL))]),
+        history.remembered((None, "m", 1), &[]),
+    ];
+    let commits = Commits {
+        before,
+        crashing,
+        after: Vec::new(),
+    };
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.apply(&group(&commits.before)).unwrap();
+    let operations = operations(&store, &commits);
+    assert!(operations > 20, "{operations}: enough to crash between");
+    for replayed in [vec![group(&commits.crashing)], commits.crashing.clone()] {
+        assert_repaired_after((0..operations).collect(), &commits, &replayed);
+    }
 }
 
 #[test]
