@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::json::{self, JsonError, Object, Value};
-use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::json::{self, JsonError, Minified, Object, Value};
+use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 
 /// A JSON object as a document holds it: the text that was written, without insignificant white
 /// space, every number digit for digit; and its parsed form, made at most once and shared by all
@@ -20,15 +20,26 @@ struct Inner {
 }
 
 impl Data {
-    /// Parses and minifies what a client sent.
+    /// Checks and minifies what a client sent. Its parsed form is made when somebody looks inside.
     ///
     /// # Errors
     /// If it is not a JSON object within the limits of a document.
     pub fn parse(text: &[u8]) -> Result<Data, JsonError> {
-        match json::parse(text)? {
-            Value::Object(object) => Data::from_object(object),
-            _ => Err(JsonError::NotAnObject),
+        Data::from_minified(json::minify(text)?)
+    }
+
+    /// From an object that was parsed as text.
+    ///
+    /// # Errors
+    /// As [`Data::from_object`].
+    pub fn from_minified(Minified { text, levels }: Minified) -> Result<Data, JsonError> {
+        if levels > DEPTH_MAX {
+            return Err(JsonError::TooDeep);
         }
+        if text.len() > DOCUMENT_BYTES_MAX {
+            return Err(JsonError::TooLarge { bytes: text.len() });
+        }
+        Ok(Data::from_stored(String::from(text).into()))
     }
 
     /// From a parsed object.

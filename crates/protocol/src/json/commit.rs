@@ -1,6 +1,6 @@
 //! `commit`: writes and what they rely on.
 
-use wellspring_types::json;
+use wellspring_types::json::{self, JsonError, Minified};
 use wellspring_types::write::{
     CommitRequest, Precondition, Read, Transform, TransformOperation, Write, WriteAction,
 };
@@ -10,15 +10,28 @@ use super::fields::{Fields, clip};
 use crate::error::WireError;
 use crate::request;
 
+/// The documents of a commit that are still to be taken, in the order of its writes.
+type Documents = std::vec::IntoIter<Minified>;
+
 /// Reads the body of `POST /v1/commit`: a `commit` without `type` and `id`.
 ///
 /// # Errors
 /// If it is not one, naming the field and what is expected of it.
 pub fn parse_commit(text: &[u8]) -> Result<CommitRequest, WireError> {
-    read_commit(Fields::of("a commit", json::parse_message(text)?)?)
+    let (value, documents) = parse_with_documents(text)?;
+    read_commit(Fields::of("a commit", value)?, documents)
 }
 
-pub(super) fn read_commit(mut fields: Fields) -> Result<CommitRequest, WireError> {
+/// Parses a message; what is written by a commit is kept as text beside it, in its order, and an
+/// empty object in it. Nobody may look inside of a document before it is sent on as text.
+pub(super) fn parse_with_documents(text: &[u8]) -> Result<(Value, Vec<Minified>), JsonError> {
+    json::parse_lifting(text, "writes", "data")
+}
+
+pub(super) fn read_commit(
+    mut fields: Fields,
+    documents: Vec<Minified>,
+) -> Result<CommitRequest, WireError> {
     let mutation_id = fields
         .string("mutation_id")?
         .map(|text| text.parse())
@@ -29,9 +42,10 @@ pub(super) fn read_commit(mut fields: Fields) -> Result<CommitRequest, WireError
     fields.finish()?;
     request::writes_fit(writes.len())?;
     request::reads_fit(reads.len())?;
+    let mut documents = documents.into_iter();
     Ok(CommitRequest {
         mutation_id,
-        writes: each("writes", writes, read_write)?,
+        writes: each("writes", writes, |write| read_write(write, &mut documents))?,
         reads: each("reads", reads, read_read)?,
     })
 }
@@ -40,7 +54,7 @@ pub(super) fn read_commit(mut fields: Fields) -> Result<CommitRequest, WireError
 fn each<T>(
     name: &str,
     elements: Vec<Value>,
-    read: impl Fn(Value) -> Result<T, WireError>,
+    mut read: impl FnMut(Value) -> Result<T, WireError>,
 ) -> Result<Vec<T>, WireError> {
     let read = |(index, element)| {
         read(element).map_err(|error: WireError| error.within(&format!("{name}[{index}]")))
@@ -48,7 +62,7 @@ fn each<T>(
     elements.into_iter().enumerate().map(read).collect()
 }
 
-fn read_write(value: Value) -> Result<Write, WireError> {
+fn read_write(value: Value, documents: &mut Documents) -> Result<Write, WireError> {
     let mut fields = Fields::of("a write", value)?;
     let op = fields.string("op")?;
     let op = fields.required("op", op)?;
@@ -58,11 +72,11 @@ fn read_write(value: Value) -> Result<Write, WireError> {
     let action = match op.as_ref() {
         "insert" => {
             fields = fields.called("an insert");
-            WriteAction::Insert(read_data(&mut fields)?)
+            WriteAction::Insert(read_data(&mut fields, documents)?)
         }
         "set" => {
             fields = fields.called("a set");
-            WriteAction::Set(read_data(&mut fields)?)
+            WriteAction::Set(read_data(&mut fields, documents)?)
         }
         "update" => {
             fields = fields.called("an update");
@@ -103,9 +117,13 @@ fn read_precondition(fields: &mut Fields) -> Result<Option<Precondition>, WireEr
     }
 }
 
-fn read_data(fields: &mut Fields) -> Result<Data, WireError> {
+/// The next document is this write's: an error in an earlier one ended the commit, and without one
+/// each that has an object as `data` has taken it.
+fn read_data(fields: &mut Fields, documents: &mut Documents) -> Result<Data, WireError> {
     let data = fields.object("data")?;
-    Ok(Data::from_object(fields.required("data", data)?)?)
+    let _in_its_place = fields.required("data", data)?;
+    let document = documents.next().ok_or_else(WireError::internal)?;
+    Ok(Data::from_minified(document)?)
 }
 
 fn read_update(fields: &mut Fields) -> Result<WriteAction, WireError> {

@@ -1,14 +1,15 @@
 //! What a client sends on a WebSocket.
 
+use wellspring_types::Value;
 use wellspring_types::feed::SubscribeRequest;
 use wellspring_types::history::HistoryQuery;
+use wellspring_types::json::Minified;
 use wellspring_types::limits::REQUEST_ID_BYTES_MAX;
 use wellspring_types::listing::CollectionsQuery;
 use wellspring_types::query::{Get, Query};
 use wellspring_types::write::CommitRequest;
-use wellspring_types::{Value, json};
 
-use super::commit::read_commit;
+use super::commit::{parse_with_documents, read_commit};
 use super::consumers::ConsumerRequest;
 use super::fields::{Fields, clip};
 use super::query::{read_collections, read_get, read_history, read_query};
@@ -113,12 +114,13 @@ impl ClientMessage {
             id: recover::id(text).filter(|id| check_id(id).is_ok()),
             error,
         };
-        let value = json::parse_message(text).map_err(|error| refused(error.into()))?;
-        read(value).map_err(refused)
+        let parsed = parse_with_documents(text).map_err(|error| refused(error.into()))?;
+        let (value, documents) = parsed;
+        read(value, documents).map_err(refused)
     }
 }
 
-fn read(value: Value) -> Result<ClientMessage, WireError> {
+fn read(value: Value, documents: Vec<Minified>) -> Result<ClientMessage, WireError> {
     let mut fields = Fields::of("a message", value)?;
     let kind = fields.string("type")?;
     let kind = fields.required("type", kind)?;
@@ -128,7 +130,7 @@ fn read(value: Value) -> Result<ClientMessage, WireError> {
             let (id, fields) = take_id(fields.called("commit"))?;
             Ok(ClientMessage::Commit {
                 id,
-                request: read_commit(fields)?,
+                request: read_commit(fields, documents)?,
             })
         }
         "get" => {

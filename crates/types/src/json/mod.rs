@@ -7,6 +7,7 @@
 
 mod decimal;
 mod error;
+mod form;
 mod merge;
 mod number;
 mod object;
@@ -16,13 +17,15 @@ mod value;
 mod write;
 
 pub use error::{JsonError, NumberError};
+pub use form::Minified;
 pub use merge::{merge_diff, merge_patch};
 pub use number::Number;
 pub use object::Object;
 pub use order::{compare, compare_optional};
-pub use parse::{parse, parse_message};
+pub use parse::{parse, parse_lifting, parse_message};
 pub use value::Value;
 pub use write::{write_escaped, write_string};
 
 pub(crate) use error::clip;
+pub(crate) use parse::minify;
 pub(crate) use write::{canonical_text, check_depth};

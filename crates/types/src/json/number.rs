@@ -18,8 +18,8 @@ use crate::limits::NUMBER_BYTES_MAX;
 pub struct Number(Box<str>);
 
 impl Number {
-    /// A text that [`scan`] took whole.
-    pub(super) fn from_scanned(text: &str) -> Result<Number, NumberError> {
+    /// Checks a text that [`scan`] took whole.
+    pub(super) fn check_scanned(text: &str) -> Result<(), NumberError> {
         if text.len() > NUMBER_BYTES_MAX {
             return Err(NumberError::TooLong { bytes: text.len() });
         }
@@ -30,7 +30,12 @@ impl Number {
                 number: text.into(),
             });
         }
-        Ok(Number(text.into()))
+        Ok(())
+    }
+
+    /// A text that [`Number::check_scanned`] found right.
+    pub(super) fn from_checked(text: &str) -> Number {
+        Number(text.into())
     }
 
     /// The text as it was written.
@@ -119,7 +124,8 @@ impl FromStr for Number {
         if scan(text.as_bytes()) != Ok(text.len()) {
             return Err(NumberError::Syntax { text: clip(text) });
         }
-        Number::from_scanned(text)
+        Number::check_scanned(text)?;
+        Ok(Number::from_checked(text))
     }
 }
 

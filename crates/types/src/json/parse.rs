@@ -1,7 +1,10 @@
-//! The parser.
+//! The parser: one grammar, for whatever [`Form`] the text is wanted in.
 
-use super::number;
-use super::{JsonError, Number, Object, Value, clip};
+use std::borrow::Cow;
+
+use super::form::{Form, Minifying, Tree};
+use super::write::first_to_escape;
+use super::{JsonError, Minified, Number, Value, clip, number};
 use crate::limits::{DEPTH_MAX, MESSAGE_DEPTH_MAX};
 
 /// Parses a document's JSON: one value, of at most [`DEPTH_MAX`] levels.
@@ -9,7 +12,7 @@ use crate::limits::{DEPTH_MAX, MESSAGE_DEPTH_MAX};
 /// # Errors
 /// If it is not strictly JSON; see [`crate::json`].
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    parse_levels(text, DEPTH_MAX)
+    parse_levels(text, DEPTH_MAX, &mut Tree::default())
 }
 
 /// Parses a message, which has a few levels around the documents in it: at most
@@ -18,15 +21,45 @@ pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
 /// # Errors
 /// If it is not strictly JSON; see [`crate::json`].
 pub fn parse_message(text: &[u8]) -> Result<Value, JsonError> {
-    parse_levels(text, MESSAGE_DEPTH_MAX)
+    parse_levels(text, MESSAGE_DEPTH_MAX, &mut Tree::default())
 }
 
-fn parse_levels(text: &[u8], levels: usize) -> Result<Value, JsonError> {
+/// Parses a message whose documents are kept as text: each object that is `member` of an object in
+/// the message's `list`, such as `data` in `writes`. In the tree each of them is an empty object; the texts
+/// are in the order of the message.
+///
+/// # Errors
+/// As [`parse_message`].
+pub fn parse_lifting(
+    text: &[u8],
+    list: &'static str,
+    member: &'static str,
+) -> Result<(Value, Vec<Minified>), JsonError> {
+    let mut tree = Tree::lifting(list, member);
+    let value = parse_levels(text, MESSAGE_DEPTH_MAX, &mut tree)?;
+    Ok((value, tree.into_lifted()))
+}
+
+/// Minifies an object of at most [`DEPTH_MAX`] levels, as strictly as [`parse`] would read it.
+///
+/// # Errors
+/// If it is not strictly JSON, or another value than an object.
+pub(crate) fn minify(text: &[u8]) -> Result<Minified, JsonError> {
+    let mut minifying = Minifying::default();
+    parse_levels(text, DEPTH_MAX, &mut minifying)?;
+    minifying.into_object().ok_or(JsonError::NotAnObject)
+}
+
+fn parse_levels<'a, F: Form<'a>>(
+    text: &'a [u8],
+    levels: usize,
+    form: &mut F,
+) -> Result<F::Value, JsonError> {
     let text = std::str::from_utf8(text).map_err(|error| JsonError::NotUtf8 {
         offset: error.valid_up_to(),
     })?;
     let mut parser = Parser { text, offset: 0 };
-    let value = parser.value(levels)?;
+    let value = parser.value(form, levels)?;
     parser.skip_white_space();
     if parser.offset < text.len() {
         return Err(parser.expected("the end of the text"));
@@ -35,33 +68,43 @@ fn parse_levels(text: &[u8], levels: usize) -> Result<Value, JsonError> {
 }
 
 /// Reads forwards only, and recurses once a level, of which the caller sets the number.
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     offset: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn value(&mut self, levels: usize) -> Result<Value, JsonError> {
+    pub(super) fn value<F: Form<'a>>(
+        &mut self,
+        form: &mut F,
+        levels: usize,
+    ) -> Result<F::Value, JsonError> {
         self.skip_white_space();
         match self.peek() {
-            Some(b'{') => self.object(levels).map(Value::Object),
-            Some(b'[') => self.array(levels).map(Value::Array),
-            Some(b'"') => self.string().map(Value::String),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
+            Some(b'{') => self.object(form, levels),
+            Some(b'[') => self.array(form, levels),
+            Some(b'"') => {
+                let text = self.string()?;
+                Ok(form.string(text))
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                let text = self.number()?;
+                Ok(form.number(text))
+            }
+            Some(b't') => self.word(form, "true", Value::Bool(true)),
+            Some(b'f') => self.word(form, "false", Value::Bool(false)),
+            Some(b'n') => self.word(form, "null", Value::Null),
             _ => Err(self.expected("a value")),
         }
     }
 
-    fn object(&mut self, levels: usize) -> Result<Object, JsonError> {
+    fn object<F: Form<'a>>(&mut self, form: &mut F, levels: usize) -> Result<F::Value, JsonError> {
         let below = levels.checked_sub(1).ok_or(JsonError::TooDeep)?;
         self.offset += 1;
-        let mut object = Object::new();
+        let mut object = form.open_object();
         self.skip_white_space();
         if self.take(b'}') {
-            return Ok(object);
+            return Ok(form.close_object(object));
         }
         loop {
             self.skip_white_space();
@@ -73,14 +116,14 @@ impl<'a> Parser<'a> {
             if !self.take(b':') {
                 return Err(self.expected("a colon"));
             }
-            let value = self.value(below)?;
-            if let Err(key) = object.insert_new(key, value) {
+            form.key(&key);
+            let value = form.member(self, &key, below)?;
+            if let Err(key) = form.add_member(&mut object, key, value) {
                 return Err(JsonError::DuplicateKey { key: clip(&key) });
             }
             self.skip_white_space();
             if self.take(b'}') {
-                object.shrink_to_fit();
-                return Ok(object);
+                return Ok(form.close_object(object));
             }
             if !self.take(b',') {
                 return Err(self.expected("a comma or }"));
@@ -88,21 +131,21 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn array(&mut self, levels: usize) -> Result<Vec<Value>, JsonError> {
+    fn array<F: Form<'a>>(&mut self, form: &mut F, levels: usize) -> Result<F::Value, JsonError> {
         let below = levels.checked_sub(1).ok_or(JsonError::TooDeep)?;
         self.offset += 1;
-        let mut elements = Vec::new();
+        let mut array = form.open_array();
         self.skip_white_space();
         if self.take(b']') {
-            return Ok(elements);
+            return Ok(form.close_array(array));
         }
         loop {
-            elements.push(self.value(below)?);
+            form.element();
+            let element = self.value(form, below)?;
+            form.add_element(&mut array, element);
             self.skip_white_space();
             if self.take(b']') {
-                // Room for more would be most of the memory of many small arrays.
-                elements.shrink_to_fit();
-                return Ok(elements);
+                return Ok(form.close_array(array));
             }
             if !self.take(b',') {
                 return Err(self.expected("a comma or ]"));
@@ -110,7 +153,18 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Number, JsonError> {
+    /// Whether an object comes next.
+    pub(super) fn is_at_object(&mut self) -> bool {
+        self.skip_white_space();
+        self.peek() == Some(b'{')
+    }
+
+    /// How many bytes are left.
+    pub(super) fn left(&self) -> usize {
+        self.text.len() - self.offset
+    }
+
+    fn number(&mut self) -> Result<&'a str, JsonError> {
         let start = self.offset;
         match number::scan(&self.text.as_bytes()[start..]) {
             Ok(bytes) => self.offset = start + bytes,
@@ -119,29 +173,37 @@ impl<'a> Parser<'a> {
                 return Err(self.expected("a digit"));
             }
         }
-        Ok(Number::from_scanned(&self.text[start..self.offset])?)
+        let text = &self.text[start..self.offset];
+        Number::check_scanned(text)?;
+        Ok(text)
     }
 
-    fn word(&mut self, word: &'static str, value: Value) -> Result<Value, JsonError> {
+    fn word<F: Form<'a>>(
+        &mut self,
+        form: &mut F,
+        word: &'static str,
+        value: Value,
+    ) -> Result<F::Value, JsonError> {
         if !self.text[self.offset..].starts_with(word) {
             return Err(self.expected("true, false or null"));
         }
         self.offset += word.len();
-        Ok(value)
+        Ok(form.word(word, value))
     }
 
-    fn string(&mut self) -> Result<Box<str>, JsonError> {
+    /// A string, unescaped; borrowed where it has nothing to unescape.
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.offset += 1;
         let run = self.run();
         if self.take(b'"') {
-            return Ok(run.into());
+            return Ok(Cow::Borrowed(run));
         }
         let mut unescaped = String::from(run);
         loop {
             match self.peek() {
                 Some(b'"') => {
                     self.offset += 1;
-                    return Ok(unescaped.into());
+                    return Ok(Cow::Owned(unescaped));
                 }
                 Some(b'\\') => unescaped.push(self.escape()?),
                 Some(_) => return Err(self.expected("a control character to be escaped")),
@@ -155,10 +217,7 @@ impl<'a> Parser<'a> {
     fn run(&mut self) -> &'a str {
         let start = self.offset;
         let rest = &self.text.as_bytes()[start..];
-        let bytes = rest
-            .iter()
-            .position(|&byte| byte < b' ' || byte == b'"' || byte == b'\\');
-        self.offset = start + bytes.unwrap_or(rest.len());
+        self.offset = start + first_to_escape(rest).unwrap_or(rest.len());
         &self.text[start..self.offset]
     }
 

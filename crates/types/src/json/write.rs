@@ -38,7 +38,7 @@ pub fn write_escaped(out: &mut String, text: &str) {
 }
 
 /// Where the first byte is that must be escaped, eight at a time: nearly all strings have none.
-fn first_to_escape(bytes: &[u8]) -> Option<usize> {
+pub(super) fn first_to_escape(bytes: &[u8]) -> Option<usize> {
     let must = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
     let (eights, _rest) = bytes.as_chunks::<8>();
     let clean = eights.iter().take_while(|eight| !any_to_escape(**eight));

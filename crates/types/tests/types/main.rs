@@ -12,6 +12,7 @@ mod field;
 mod filter;
 mod filter_model;
 mod json_merge;
+mod json_minified;
 mod json_number;
 mod json_order;
 mod json_parse;
