@@ -2,8 +2,8 @@
 //!
 //! The writer asks what each `set` and `insert` replaces, and mostly it is nothing. sled walks from
 //! the root to a leaf to find that out; a Bloom filter (B. H. Bloom, *Space/time trade-offs in hash
-//! coding with allowable errors*, 1970) says it in a tenth of the time, and where it does not know
-//! sled is asked as ever. It is in memory only: an empty store knows all of its ids, and one that
+//! coding with allowable errors*, 1970) says it without that walk, and where it does not know sled is
+//! asked as ever. It is in memory only: an empty store knows all of its ids, and one that
 //! was there before has learned them when it was scrubbed.
 
 use std::hash::RandomState;
