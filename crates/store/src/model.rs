@@ -47,13 +47,6 @@ pub struct StoreChange {
     pub after: Option<StoredDocument>,
 }
 
-impl StoreChange {
-    /// Whether the document was absent before, and is not now.
-    pub(crate) fn is_new(&self) -> bool {
-        self.before.is_none() && self.after.is_some()
-    }
-}
-
 /// A document as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredDocument {

@@ -108,7 +108,10 @@ pub(super) fn read(
             Pushed::NoRoom if first.is_none() => {
                 let view = (&*script.view, &Telling::Every);
                 let before = Sequence(seq.0 - 1);
-                return catch_up::read(sources, collections, view, (before, through), bytes_max);
+                let rest = (before, through);
+                let mut read = catch_up::read(sources, collections, view, rest, bytes_max)?;
+                read.scanned.join(scanned);
+                return Ok(read);
             }
             Pushed::NoRoom => {
                 end = (last, true);

@@ -112,6 +112,12 @@ impl Scanned {
         self.commits += 1;
         self.bytes += bytes;
     }
+
+    /// Adds what was read before.
+    pub(crate) fn join(&mut self, before: Scanned) {
+        self.commits += before.commits;
+        self.bytes += before.bytes;
+    }
 }
 
 /// What a subscription tells of itself.

@@ -93,8 +93,9 @@ impl SledStore {
         let mut turn = lock(&self.turn);
         self.apply_waits.store(false, Ordering::Release);
         let mut kept = kept.after(batch);
-        // Before it is there for anybody to ask for.
-        for change in batch.changes.iter().filter(|change| change.is_new()) {
+        // Before it is there for anybody to ask for; whatever was there before, as after a crash the
+        // store may lack what the commits begin from.
+        for change in batch.changes.iter().filter(|change| change.after.is_some()) {
             self.ids.add((change.collection, &change.id));
         }
         let written =

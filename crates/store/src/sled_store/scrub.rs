@@ -93,8 +93,7 @@ impl SledStore {
                 kept: self.kept().digest,
                 found,
             };
-            // Where it is another, as after a crash that has not been repaired, there are documents
-            // that were not found and will not come as new ones.
+            // Where it is another, documents may be there that were not found.
             if scrub.matches() {
                 self.ids.know_all();
             }

@@ -37,7 +37,7 @@ impl Subscription {
         &mut self,
         writer: &Arc<dyn ChangesWriter>,
     ) -> Result<Told, SubscriptionError> {
-        self.writer = Some(Arc::clone(writer));
+        self.writer.get_or_insert_with(|| Arc::clone(writer));
         loop {
             let told = match self.step().await? {
                 Step::Message(message) => Told::Message(message),
